@@ -62,10 +62,10 @@ class Verdict:
         head = {"colour": self.colour, "good": self.colour != "red", "headline": self.headline}
         return {**head, "lines": list(self.lines), "findings": findings}
 
-    def render(self, most: int | None = None, where: str = "--json has them all") -> str:
+    def render(self, most: int | None = None, where: str = "") -> str:
         """The verdict for a terminal: headline, and the `most` worst lines (all by default).
 
-        `where`: where a reader finds those that are not shown.
+        `where`: where a reader finds those that are not shown, as "`migrate diff` has them all".
         """
         shown = self.lines[:most]
         hidden = len(self.lines) - len(shown)

@@ -102,6 +102,15 @@ def _purge(app: App, context: Context, *, dry_run: bool, ask: bool) -> None:
 
 
 def _confirm() -> None:
-    click.confirm(
-        "Personal data will be removed from the workspace for good. Go on?", abort=True, err=True
-    )
+    """Asks until the answer is yes or no. Raises Abort for a no, which is also what Enter alone means."""
+    question = "Personal data will be removed from the workspace for good. Go on? (yes or no)"
+    while True:
+        answer = click.prompt(question, default="no", show_default=False, err=True).strip().lower()
+        if answer in {"yes", "y"}:
+            return
+        if answer in {"no", "n"}:
+            raise click.Abort
+        say(
+            "Type yes to remove them, or no (or Enter alone) to leave everything as it is.",
+            err=True,
+        )

@@ -69,7 +69,7 @@ def judge(done: Run) -> tuple[int, str, str | None]:
     from migrate.report.reconcile import judge_reconciliation
 
     if done.stopped:
-        return done.stopped.exit_code, "stopped by a gate", "migrate status"
+        return done.stopped.exit_code, "stopped by a gate", _after_stop(done)
     if done.plan is None or done.loaded is None or done.reconciliation is None:
         # No stage ends a run without saying why, so this is a bug of the tool.
         return 1, "incomplete", "migrate status"
@@ -79,7 +79,17 @@ def judge(done: Run) -> tuple[int, str, str | None]:
         return 3, "done, with rejected or deferred rows", f"migrate load --plan {done.plan.name}"
     if exit_code:
         return exit_code, status, f"migrate reconcile --plan {done.plan.name}"
+    following = f"migrate evidence --plan {done.plan.name}"
     rejected = any(dataset.rejected for dataset in done.plan.document.datasets.values())
     if rejected or left_behind(done.loaded):
-        return 3, "done, with rejected or deferred rows", "migrate status"
-    return 0, "done", "migrate status"
+        return 3, "done, with rejected or deferred rows", following
+    return 0, "done", following
+
+
+def _after_stop(done: Run) -> str:
+    """Where to look for the cause of a stop: in the snapshot, in the plan, or in what the target refused."""
+    if done.plan is None:
+        return f"migrate inspect --snapshot {done.extraction.snapshot}"
+    if done.loaded is None:
+        return f"migrate diff --plan {done.plan.name}"
+    return f"migrate rejects list --plan {done.plan.name}"

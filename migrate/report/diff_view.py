@@ -20,6 +20,7 @@ from migrate.mapping.rules import LOSSES, RULES
 from migrate.plan.keys import BEFORE_COLLAPSE
 from migrate.plan.open_plan import read_totals
 from migrate.report.about import Fact, conditions_of, facts_of_plan
+from migrate.report.conditions import say_left_out
 from migrate.report.consents import view_consents
 from migrate.report.shown import Shown
 from migrate.report.totals import mask_examples
@@ -50,7 +51,8 @@ Rows = list[dict[str, Any]]
 class DatasetView:
     """One dataset: its counts (`DatasetPlan`), and lists of rows to show.
 
-    `wheres`: what the mapping asks of a row to be taken, as the mapping says it.
+    `wheres`: what the mapping asks of a row to be taken, as the mapping says it; `left_out`: which rows it leaves out,
+    in words.
     """
 
     name: str
@@ -64,6 +66,7 @@ class DatasetView:
     odd: Rows
     shared: Rows
     wheres: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,7 @@ def _unknowable(document: PlanDocument) -> tuple[str, ...]:
 def _dataset(plan: Plan, name: str, counts: DatasetPlan, shown: Shown) -> DatasetView:
     shown = shown_of(plan, name, shown)
     losses = _losses(plan, name, counts, shown)
+    wheres = tuple(conditions_of(plan, name))
     return DatasetView(
         name=name,
         counts=counts,
@@ -150,7 +154,8 @@ def _dataset(plan: Plan, name: str, counts: DatasetPlan, shown: Shown) -> Datase
         clusters=_clusters(plan, name, shown),
         odd=_odd(plan, name, shown),
         shared=shared_keys(plan, name, shown),
-        wheres=tuple(conditions_of(plan, name)),
+        wheres=wheres,
+        left_out=tuple(map(say_left_out, wheres)),
     )
 
 

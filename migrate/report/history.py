@@ -25,7 +25,7 @@ def render_history(found: CommandHistory, limit: int) -> str:
         if len(found.runs) > limit:
             parts.append(f"{len(found.runs) - limit:,} earlier ones: --limit N shows more.")
     if found.events:
-        headers = ["at (UTC)", "plan", "what came over it", "by", "command"]
+        headers = ["at (UTC)", "plan", "what happened", "by", "command"]
         parts.append(render_table(headers, [_event_row(event) for event in found.events[-limit:]]))
     return "\n\n".join(parts)
 

@@ -25,7 +25,6 @@ _KEYS = (
     "waiting", "requests", "throttled_429", "busy_423", "seconds", "unknown", "busy_s", "readbacks",
     "protected_columns", "altered_columns", "target", "repeated", "handed_over",
 )  # fmt: skip
-_WORST = 5
 _SHOWN = (
     "planned",
     "written",
@@ -96,7 +95,7 @@ def render_load(result: LoadResult, others: Mapping[str, int] | None = None) -> 
         title = f"Plan {result.plan}, loaded in part"
     else:
         title = f"Plan {result.plan}, nothing of it loaded"
-    lines = [title, inert_lines(judge_load(result, others).render(_WORST))]
+    lines = [title, inert_lines(judge_load(result, others).render())]
     if not others and not rows:
         # Rows of zeros, a pace of nothing and files without a line would only hide that.
         return "\n".join(lines)
@@ -185,5 +184,7 @@ def _end_lines(result: LoadResult) -> list[str]:
         counts = ", ".join(f"{inert(name)}: {count:,}" for name, count in after.items())
         lines.append(f"Changed by others after this load wrote them: {counts}.")
     if result.exports is not None:
-        lines.append(f"Files: {result.exports} (crosswalk-*.parquet, altered-*.parquet)")
+        altered = any(dataset.altered for dataset in result.datasets.values())
+        names = "crosswalk-*.parquet, altered-*.parquet" if altered else "crosswalk-*.parquet"
+        lines.append(f"Files: {result.exports} ({names})")
     return lines

@@ -38,7 +38,7 @@ _WORTH_FILES_MINUTES = 60
 """Who waits less than an hour for a load needs no second door."""
 SEEN_AT_ALL = ("read", "outside_delta", "outside")
 """What tells a dataset that has nothing to do from one that has no rows."""
-_COUNTS = (
+COUNTS = (
     "read",
     "filtered",
     "rejected",
@@ -49,6 +49,7 @@ _COUNTS = (
     "unknown",
     "batches",
 )
+"""The columns of a plan's table; `render_counts` adds those that only some plans have."""
 
 
 def summarise_plan(plan: Plan) -> dict[str, Any]:
@@ -78,19 +79,23 @@ def summarise_plan(plan: Plan) -> dict[str, Any]:
     }
 
 
-def render_plan(plan: Plan) -> str:
-    """Counts per dataset, why rows were rejected, warnings, gates and the forecast."""
+def render_plan(plan: Plan, *, is_judged: bool = False) -> str:
+    """Counts per dataset, why rows were rejected, warnings, gates and the forecast.
+
+    `is_judged`: a verdict on more than the plan stands above already, with all that speaks against this one.
+    """
     document = plan.document
     totals = read_totals(plan)
-    parts = [
+    head = (
         f"Plan {plan.name} from snapshot {words_of_snapshot(document)}"
         + (f", for target {document.target}" if document.target else "")
         + (" (offline: the target was not read)" if document.offline else "")
         + (f"\nIt is {inert(document.scope.told)}." if document.scope else "")
-        + _by_hand(document),
-        inert_lines(judge_plan(document, totals).render(_WORST, "`migrate diff` has them all")),
-        render_counts(document.datasets, _COUNTS),
-    ]
+        + _by_hand(document)
+    )
+    judged = judge_plan(document, totals).render(_WORST, "`migrate diff` has them all")
+    parts = [head, *([] if is_judged else [inert_lines(judged)])]
+    parts.append(render_counts(document.datasets, COUNTS))
     shared = {name: _shared_keys(plan, name) for name in document.datasets}
     sections = (
         _rejects(document),
@@ -260,6 +265,8 @@ def _gates(document: PlanDocument) -> str:
 
 def _forecast(document: PlanDocument) -> str:
     forecast = document.forecast
+    if not forecast.requests:
+        return "Load: nothing to send."
     head = f"Load: {forecast.requests:,} requests, {forecast.points:,} points"
     by_api = f"{head}; at the documented limits {', '.join(times_by_keys(document))}."
     if max(forecast.minutes_by_keys.values(), default=0.0) < _WORTH_FILES_MINUTES:

@@ -19,7 +19,6 @@ from migrate.verify.reconcile import Reconciliation, SourceCount
 if TYPE_CHECKING:
     from migrate.app.other_projects import AllProjects
 
-_WORST = 5
 _LONGEST = 40
 _SHOWN = ("missing", "extra", "doubled", "different", "recipe_changed", "merged_away")
 
@@ -65,7 +64,7 @@ def render_reconciliation(found: Reconciliation, shown: Mapping[str, Shown] | No
     ]
     head = f"Counts of plan {found.plan}"
     title = f"{head}, {found.told}" if found.told else head
-    judged = inert_lines(verdict.judge_reconciliation(found).render(_WORST))
+    judged = inert_lines(verdict.judge_reconciliation(found).render())
     if rows:
         table = [render_table(headers, rows, keep=["difference"])]
     else:

@@ -100,9 +100,12 @@ def _cents(amount: Decimal) -> Decimal:
 
 def render_run_text(run: Run, revenue: Sequence[RevenueRow] = ()) -> str:
     """What every stage found, stage after stage."""
-    parts = [inert_lines(judge_run(run).render(_WORST)), render_extraction(run.extraction)]
+    parts = [
+        inert_lines(judge_run(run).render(_WORST, "the report named below has them all")),
+        render_extraction(run.extraction),
+    ]
     if run.plan:
-        parts.append(render_plan(run.plan))
+        parts.append(render_plan(run.plan, is_judged=True))
     if run.loaded:
         parts.append(render_load(run.loaded))
     if run.reconciliation:

@@ -238,7 +238,7 @@ def _render_row(row: Facts, shown: Shown) -> list[str]:
     record = ledger.get("record")
     batch = ledger.get("batch")
     if batch:
-        answered = f", answered as {inert(batch['request_id'])}" if batch["request_id"] else ""
+        answered = f", request id {inert(batch['request_id'])}" if batch["request_id"] else ""
         lines.append(
             f"  batch {batch['state']} after {say_count(batch['requests'], 'request')}{answered}"
         )
@@ -268,7 +268,7 @@ def _settled(record: Facts, shown: Shown) -> str:
 
 
 def _written(one: Facts) -> str:
-    answered = f", answered as {inert(one['request_id'])}" if one["request_id"] else ""
+    answered = f", request id {inert(one['request_id'])}" if one["request_id"] else ""
     return (
         f"  written by plan {inert(one['plan'])}: {one['change'] or 'written'}, batch {one['batch']} place "
         f"{one['position']}{answered}, masterid {one['masterid']}"

@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import html
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from migrate.app.cutover.run import Cutover
+from migrate.app.cutover.timetable import Night, Step
 from migrate.app.pipeline import Run
 from migrate.app.verdict import judge_load, judge_plan, judge_reconciliation
 from migrate.load.loader import LoadResult
 from migrate.load.totals import Totals
-from migrate.report.cutover import summarise_cutover
+from migrate.report.cutover import render_night, summarise_cutover
+from migrate.report.delta import render_delta, summarise_delta
 from migrate.report.html import render_run
-from migrate.report.labels import EQUATION, LOAD_COLUMNS
+from migrate.report.labels import COUNT_COLUMNS, EQUATION, LOAD_COLUMNS
 from migrate.report.load import render_load, summarise_load
+from migrate.report.plan import COUNTS, render_counts
 from migrate.report.reconcile import render_reconciliation
 from migrate.report.run import judge_run, render_run_text, summarise_run
+from migrate.report.terminal import format_duration
 from migrate.report.words import words_of
+from migrate.snapshot.layout import DeltaCounts
 from migrate.source.extract import Extraction
 from migrate.source.verdict import Observation
 from migrate.verify.reconcile import Reconciliation, SettledCount
 from migrate.verify.reconcile import judge as judge_count
-from tests.report.every_page import books, cutover_of, result
+from tests.report.every_page import START, books, cutover_of, result
 from tests.report.test_verdict import dataset, document
 
 few = st.integers(0, 3)
@@ -75,7 +82,7 @@ def test_a_run_says_the_same_everywhere(run: Run) -> None:
     summary = summarise_run(run)
     assert summary["verdict"]["colour"] == verdict.colour
     assert [summary["verdict"]["headline"], *summary["verdict"]["lines"]] == said
-    assert render_run_text(run).startswith(verdict.render(5))
+    assert render_run_text(run).startswith(verdict.render(5, "the report named below has them all"))
     assert box_of(render_run(summary, made_at="now")) == (verdict.colour, said)
     assert summarise_cutover(cutover_of(run))["verdict"] == summary["verdict"]
     german = words_of("de")
@@ -90,14 +97,14 @@ def test_a_load_says_the_same_everywhere(totals: Totals, others: dict[str, int])
     verdict = judge_load(loaded, others)
     summary: dict[str, Any] = summarise_load(loaded, others)["verdict"]
     assert (summary["colour"], summary["lines"]) == (verdict.colour, list(verdict.lines))
-    assert verdict.render(5) in render_load(loaded, others)
+    assert verdict.render() in render_load(loaded, others)
 
 
 @given(reconciliations())
 def test_a_reconciliation_says_the_same_everywhere(found: Reconciliation) -> None:
     """What the verifier calls no match is never green, and what it calls a mismatch is red."""
     verdict = judge_reconciliation(found)
-    assert verdict.render(5) in render_reconciliation(found)
+    assert verdict.render() in render_reconciliation(found)
     assert (verdict.colour == "green") <= (found.verdict == "match")
     assert (found.verdict == "mismatch") <= (verdict.colour == "red")
 
@@ -129,6 +136,74 @@ def cells_of(page: str, section: str, dataset: str) -> list[int]:
     row = re.search(rf'<th scope="row">{dataset}</th>(.*?)</tr>', part, re.DOTALL)
     found = re.findall(r'<td class="n"[^>]*>([-\u2212]?[\d,]+)</td>', row.group(1)) if row else []
     return [int(one.replace(",", "").replace("\u2212", "-")) for one in found]
+
+
+few_rows = st.integers(0, 2_000)
+plan_counts = st.fixed_dictionaries(
+    {"read": st.integers(1, 9_000)}
+    | dict.fromkeys([name for name, _label in COUNT_COLUMNS if name != "read"], few_rows)
+)
+
+
+@given(plan_counts)
+def test_the_numbers_of_a_plan_are_the_same_everywhere(counts: dict[str, int]) -> None:
+    """What becomes of the rows that were read: as the JSON object has it, column by column, but for those of zeros."""
+    planned = dataset(**counts)
+    summary = summarise_run(Run(Extraction("snap", Path(), {})))
+    summary["plan_datasets"] = {"contacts": planned.model_dump()}
+    shown = [counts[name] for name, _label in COUNT_COLUMNS if counts[name]]
+    page = render_run(summary, made_at="now")
+    assert cells_of(page, "rows", "contacts") == shown
+    terminal = numbers_of(render_counts({"contacts": planned}, COUNTS), "contacts")
+    assert sorted(terminal) == sorted(shown)
+
+
+steps = st.builds(
+    Step, st.just("extract"), st.sampled_from(["profiles", "sales", "interactions"]),
+    st.floats(0, 90_000), st.just("as then"), st.none() | st.floats(0, 90_000),
+)  # fmt: skip
+
+
+@given(st.lists(steps, min_size=1, max_size=3, unique_by=lambda step: step.part))
+def test_the_times_of_a_cut_over_are_the_same_everywhere(parts: list[Step]) -> None:
+    """A line of the timetable begins and lasts as its entry of the JSON object says; a stage lasts as its parts do."""
+    night = Night(START, tuple(parts), {"extract": 60.0})
+    cutover = Cutover("tonight", "first", ("profiles",), ("contacts",), night)
+    summary = summarise_cutover(cutover)
+    lines = render_night(cutover).splitlines()
+    for step in summary["steps"]:
+        [line] = [line for line in lines if f" {step['part']} " in line]
+        times = re.split(r" {2,}", line.strip())
+        took = step["actual_seconds"]
+        wanted = [step["from"][11:19], step["part"], format_duration(step["forecast_seconds"])]
+        assert times[:3] == wanted
+        assert took is None or times[3] == format_duration(took)
+    stage = summary["stages"]["extract"]
+    [line] = [line for line in lines if " extract " in line]
+    wanted = [format_duration(stage["forecast_seconds"]), format_duration(stage["actual_seconds"])]
+    assert re.split(r" {2,}", line.strip())[2:4] == wanted
+    total = (night.freeze_ends - night.start).total_seconds()
+    assert any(f"({format_duration(total)})" in line for line in lines)
+
+
+@given(few_rows, few_rows, few_rows, few_rows)
+def test_what_a_cut_over_brings_is_the_same_everywhere(
+    new: int, changed: int, unchanged: int, gone: int
+) -> None:
+    """The sentence on the delta has the numbers of the JSON object, and their sums."""
+    delta = DeltaCounts(new, changed, unchanged, gone, "by their bytes")
+    results = {"profiles": replace(result(Observation(5, 5, 5, False, 0)), delta=delta)}
+    counts = summarise_delta("first", results)
+    said = render_delta("second", "first", results)
+    numbers = [int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", said)]
+    rows = counts["new"] + counts["changed"]
+    assert numbers == [
+        rows,
+        rows + counts["unchanged"],
+        counts["new"],
+        counts["changed"],
+        counts["gone"],
+    ]
 
 
 @given(runs().filter(lambda run: run.loaded is not None))

@@ -66,7 +66,7 @@ def test_a_way_is_short_and_says_what_was_lost_and_why() -> None:
     assert "from:  Jan  -> trim: Jan -> lowercase, text: jan" in text
     assert "lost city: Utrecht" in text
     assert "refused with status 400: Jan is no number" in text
-    assert "batch acked after 1 request, answered as r-1" in text
+    assert "batch acked after 1 request, request id r-1" in text
     assert "broken rule" not in text
 
 
