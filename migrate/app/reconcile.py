@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from functools import cached_property, partial
@@ -83,49 +83,71 @@ def run_reconcile(
     books = read_books(context.workspace.ledger, plan.folder, plan.name)
     rules = read_rules(context.project.mappings)
     feeds = {name: FEED for name in plan.document.datasets if name in rules and rules[name].is_feed}
-    unsent = {name: entry.left for name, entry in books.items() if name in feeds}
+    asked = {name: entry for name, entry in books.items() if name not in feeds}
     with open_target(context) as client:
-        counted = {
-            dataset: _Equation(context, client, plan, entry, rules.get(dataset)).reconcile(
-                wait_s / _USUAL_WAIT_S
-            )
-            for dataset, entry in books.items()
-            if dataset not in feeds
-        }
+        counted = _reconcile_counts(context, client, plan, asked, rules, wait_s)
         if deep:
-            # What is still prepared by its count is so by its values: a difference there is not believed yet.
-            preparing = {
-                name: one.verdict == "pending"
-                for name, one in counted.items()
-                if one.settles_at is not None and context.now() < one.settles_at
-            }
-            for dataset in verify_deeply(
-                context, client, plan, list(counted), wait_s, beside, preparing
-            ):
-                counted[dataset.dataset] = replace(counted[dataset.dataset], deep=dataset)
-            for unread in [one for one, entry in counted.items() if entry.deep is None]:
-                rows = plan.document.datasets[unread].planned
-                why = {"*": "no mapping file makes it"}
-                nothing = DeepDataset(unread, 0, 0, unverified=rows, unverifiable=why)
-                counted[unread] = replace(counted[unread], deep=nothing)
-    not_loaded = {**not_begun(plan, books), **{name: rows for name, rows in unsent.items() if rows}}
+            counted = _read_back(context, client, plan, counted, wait_s, beside)
+    unsent = {name: books[name].left for name in books if name in feeds and books[name].left}
     standing = read_standing(context.workspace, plan)
-    counted = {name: _as_it_stands(entry, standing) for name, entry in counted.items()}
+    remake = ""
     if standing.told:
         remake = remake_overtaken(context.workspace, plan, standing)
-    else:
-        remake = ""
     result = Reconciliation(
         plan.name,
-        counted,
+        {name: _as_it_stands(entry, standing) for name, entry in counted.items()},
         feeds,
-        not_loaded,
+        {**not_begun(plan, books), **unsent},
         standing=standing.summarise(),
         told=standing.told,
         remake=remake,
     )
     keep_report(context, result)
     return result
+
+
+def _reconcile_counts(
+    context: Context,
+    client: TargetClient,
+    plan: Plan,
+    books: Mapping[str, DatasetBooks],
+    rules: Mapping[str, DatasetRules],
+    wait_s: float,
+) -> dict[str, DatasetReconciliation]:
+    patience = wait_s / _USUAL_WAIT_S
+    counted = {}
+    for dataset, entry in books.items():
+        equation = _Equation(context, client, plan, entry, rules.get(dataset))
+        counted[dataset] = equation.reconcile(patience)
+    return counted
+
+
+def _read_back(
+    context: Context,
+    client: TargetClient,
+    plan: Plan,
+    counted: Mapping[str, DatasetReconciliation],
+    wait_s: float,
+    beside: Beside | None,
+) -> dict[str, DatasetReconciliation]:
+    """The equations, each with what reading its records back has shown; none is left without an answer."""
+    # What is still prepared by its count is so by its values: a difference there is not believed yet.
+    preparing = {
+        name: entry.verdict == "pending"
+        for name, entry in counted.items()
+        if entry.settles_at is not None and context.now() < entry.settles_at
+    }
+    verified = dict(counted)
+    names = list(counted)
+    for dataset in verify_deeply(context, client, plan, names, wait_s, beside, preparing):
+        verified[dataset.dataset] = replace(counted[dataset.dataset], deep=dataset)
+    for name, entry in verified.items():
+        if entry.deep is None:
+            rows = plan.document.datasets[name].planned
+            why = {"*": "no mapping file makes it"}
+            nothing = DeepDataset(name, 0, 0, unverified=rows, unverifiable=why)
+            verified[name] = replace(entry, deep=nothing)
+    return verified
 
 
 def _as_it_stands(found: DatasetReconciliation, standing: Standing) -> DatasetReconciliation:
