@@ -19,12 +19,14 @@ from migrate.sentence import Sentence
 # A stage's modules are imported when the stage begins, so that no command waits for those of another one.
 if TYPE_CHECKING:
     from migrate.app.context import Context
-    from migrate.config import Octolis
+    from migrate.config import Octolis, Project
     from migrate.load.loader import LoadResult
     from migrate.load.planned import DatasetToLoad, PlanToLoad
+    from migrate.mapping.model import Mapping as DatasetMapping
     from migrate.plan.document import GateFinding, PartOf
     from migrate.plan.open_plan import Plan
     from migrate.plan.request import SampleAsked
+    from migrate.snapshot.reading import Snapshot
     from migrate.source.extract import Extraction
     from migrate.verify.reconcile import Reconciliation
 
@@ -137,11 +139,7 @@ def run_plan(
     from migrate.app.shipments import find_shipments
     from migrate.app.standing import note_older, note_planned, read_seen, refuse_loaded
     from migrate.app.target_client import open_target
-    from migrate.mapping.examples import refuse_failing
     from migrate.mapping.files import read_mappings
-    from migrate.mapping.model import parts_of
-    from migrate.mapping.transform import Settings
-    from migrate.mapping.trial import refuse_contradicted
     from migrate.plan.build import build_plan
     from migrate.plan.request import PlanRequest
     from migrate.snapshot.corrected import corrected_snapshot
@@ -150,45 +148,36 @@ def run_plan(
 
     context = replace(context, project=context.project.for_target(target))
     refuse_loaded(context.workspace, name)
-    mappings = read_mappings(context.project.mappings)
-    sent = find_shipments(context.project, context.workspace)
-    adopt_old_discards(context.workspace)
-    opened = open_to_plan(context.workspace, snapshot, base)
-    corrections = corrections_for(context.workspace, opened)
-    ids = context.project.octolis.datasets
-    known = {*ids, *context.project.octolis.webhooks} & mappings.keys()
-    others = look_up_others(
-        context.project, mappings, [n for n in datasets or known if n in mappings]
-    )
+    project, workspace = context.project, context.workspace
+    mappings = read_mappings(project.mappings)
+    sent = find_shipments(project, workspace)
+    adopt_old_discards(workspace)
+    opened = open_to_plan(workspace, snapshot, base)
+    corrections = corrections_for(workspace, opened)
+    ids = project.octolis.datasets
     request = PlanRequest(
         name=name,
         datasets=tuple(datasets) or None,
         offline=offline,
         sent=sent,
-        discarded=read_discards(context.workspace),
+        discarded=read_discards(workspace),
         scope=scope,
         corrections=corrections,
-        theirs={id_: masterids_of_others(context.project, id_) for id_ in ids.values()},
-        foreign=others,
+        theirs={id_: masterids_of_others(project, id_) for id_ in ids.values()},
+        foreign=look_up_others(project, mappings, _planned_of(project, mappings, datasets)),
     )
     # Before the target is read, which may take minutes.
-    refuse_contradicted(parts_of(mappings.values()), opened.rows_of)
-    datatrics, digits = context.project.datatrics, context.project.octolis.float_digits
-    settings = Settings(datatrics.timezones, datatrics.source_aliases, digits, datatrics.project_id)
-    refuse_failing(parts_of(mappings.values()), settings, opened.rows_of)
+    _refuse_wrong_mappings(project, mappings, opened)
     # A sample or a part sends all that it is of, and takes nothing for granted.
     if opened.base is not None and scope is None:
         wanted = {name: ids[name] for name in datasets or ids if name in ids}
-        check_bases(context.workspace, f"delta {opened.name}", chain_of(opened), wanted)
-    seen = read_seen(context.workspace)
+        check_bases(workspace, f"delta {opened.name}", chain_of(opened), wanted)
+    seen = read_seen(workspace)
     with contextlib.ExitStack() as stack:
-        if offline:
-            client = None
-        else:
-            client = stack.enter_context(open_target(context))
+        client = None if offline else stack.enter_context(open_target(context))
         plan = build_plan(
-            context.project,
-            context.workspace,
+            project,
+            workspace,
             corrected_snapshot(opened, corrections, corrected_raw),
             mappings,
             client,
@@ -197,9 +186,38 @@ def run_plan(
             context.stop,
             context.now,
         )
-    note_planned(context.workspace, plan, seen)
-    note_older(context.workspace, plan, seen, context.progress.note)
+    note_planned(workspace, plan, seen)
+    note_older(workspace, plan, seen, context.progress.note)
     return plan
+
+
+def _planned_of(
+    project: Project, mappings: Mapping[str, DatasetMapping], datasets: Sequence[str]
+) -> list[str]:
+    """The datasets that a plan is of: those that are asked for, or all that the project names."""
+    known = {*project.octolis.datasets, *project.octolis.webhooks}
+    return [name for name in datasets or known if name in mappings]
+
+
+def _refuse_wrong_mappings(
+    project: Project, mappings: Mapping[str, DatasetMapping], opened: Snapshot
+) -> None:
+    """Raises where the snapshot contradicts a mapping, or where an example in a mapping comes out otherwise."""
+    from migrate.mapping.examples import refuse_failing
+    from migrate.mapping.model import parts_of
+    from migrate.mapping.transform import Settings
+    from migrate.mapping.trial import refuse_contradicted
+
+    parts = parts_of(mappings.values())
+    refuse_contradicted(parts, opened.rows_of)
+    datatrics = project.datatrics
+    settings = Settings(
+        datatrics.timezones,
+        datatrics.source_aliases,
+        project.octolis.float_digits,
+        datatrics.project_id,
+    )
+    refuse_failing(parts, settings, opened.rows_of)
 
 
 def run_load(
