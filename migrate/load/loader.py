@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
@@ -22,15 +22,10 @@ import polars as pl
 from migrate.config import Gates
 from migrate.errors import GateError, Interrupted, MigrateError, RemoteError, WorkspaceError
 from migrate.load.altered import write_altered
+from migrate.load.baselines import take_baselines
 from migrate.load.canary import Canary
 from migrate.load.crosswalk import write_crosswalks
-from migrate.load.foreign import (
-    ForeignWrites,
-    OtherProjects,
-    came_since,
-    without_others,
-    writes_since_reading,
-)
+from migrate.load.foreign import OtherProjects
 from migrate.load.gates import LoadGates
 from migrate.load.ledger import Ledger, OpenBatch
 from migrate.load.ledger_opening import PlannedDataset
@@ -234,10 +229,17 @@ class _Run:
     def execute(self) -> None:
         """Everything, or the first reason to stop."""
         try:
-            self._take_baselines()
+            newest = take_baselines(
+                self._client,
+                self._ledger,
+                self._plan,
+                LoadGates(self._plan, self._gates),
+                self._others,
+                self._progress.note,
+            )
         except Interrupted:
             raise self._interrupted() from None
-        self._begin_progress()
+        self._begin_progress(newest)
         self._workers = ThreadPoolExecutor(
             self._client.settings.concurrency + 1, thread_name_prefix="send"
         )
@@ -374,56 +376,10 @@ class _Run:
 
         return DatasetQueue(dataset.name, deque(self._ledger.open_batches(dataset.name)), read)
 
-    def _take_baselines(self) -> None:
-        totals = self._ledger.totals()
-        # Once for each dataset: later on our own records are among those that are counted.
-        new = [
-            dataset
-            for dataset in self._countable.values()
-            if totals[dataset.name].count_before is None
-        ]
-        counts = [(dataset, self._client.count(dataset.dataset_id)) for dataset in new]
-        unsent = [d for d in self._countable.values() if not totals[d.name].requests]
-        writes = {d.name: writes_since_reading(self._client, d) for d in unsent if d.counted}
-        not_theirs = [(dataset, self._without_others(dataset, c.count)) for dataset, c in counts]
-        # What came since the plan read it would be overwritten, without a value to undo it with.
-        changed = LoadGates(self._plan, self._gates).judge_target(not_theirs, writes)
-        if changed is not None:
-            raise changed
-        for dataset in unsent:
-            self._note_writes(dataset, writes.get(dataset.name))
-        self._newest = {name: foreign.newest for name, foreign in writes.items() if foreign.newest}
-        for dataset, counted in counts:
-            moment = counted.server_time or datetime.now(UTC)
-            self._ledger.set_baseline(dataset.name, counted.count, moment)
-
-    def _without_others(self, dataset: DatasetToLoad, count: int) -> int:
-        """A count of the target without what other projects have made since the plan has read it."""
-        if self._others is None or dataset.counted is None or count <= dataset.counted:
-            return count
-        return max(dataset.counted, count - came_since(dataset, self._others))
-
-    def _note_writes(self, dataset: DatasetToLoad, found: ForeignWrites | None) -> None:
-        """Keeps and tells what others have written, where that stops nothing."""
-        if found is None:
-            return
-        found = without_others(found, dataset, self._others)
-        if not found.is_told:
-            self._progress.note(
-                f"{dataset.place}: the target shows no times of modification, so nobody can tell who has written to "
-                "it since the plan"
-            )
-        new = self._ledger.lessons.add_foreign_edits(dataset.name, found.planned, found.others)
-        if new:
-            self._progress.note(
-                f"{dataset.place}: others have written {new:,} records since the plan read it; "
-                f"{len(found.planned):,} of them are overwritten"
-            )
-
-    def _begin_progress(self) -> None:
+    def _begin_progress(self, newest: Mapping[str, datetime]) -> None:
         totals = self._ledger.totals()
         self._outcomes.start(totals, self._records, self._canary)
-        self._watch.start(totals, self._newest)
+        self._watch.start(totals, newest)
         for dataset in self._plan.datasets:
             done = totals[dataset.name].done
             if dataset.webhook is not None and totals[dataset.name].unknown:
