@@ -28,6 +28,16 @@ def import_all() -> None:
     for module in pkgutil.walk_packages(migrate.__path__, "migrate."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
+    read_shipped_mappings()
+
+
+def read_shipped_mappings() -> None:
+    """Reads the YAML that nearly every command begins with; what is read once, `read_yaml` remembers by its text."""
+    from migrate.language.yaml_text import read_yaml
+    from migrate.project import shipped_mappings
+
+    for file in sorted(shipped_mappings().glob("*.yaml")):
+        read_yaml(file.read_bytes())
 
 
 def listen(requests: socket.socket, most_bytes: int) -> dict[str, Any]:
