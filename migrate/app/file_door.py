@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from migrate.app.discards import check_discards
 from migrate.app.other_projects import refuse_collisions, written_by_others
-from migrate.app.pipeline import plan_to_load, refuse_broken
+from migrate.app.pipeline import refuse_broken
+from migrate.app.plan_to_load import plan_to_load
 from migrate.app.standing import begun_at, check_loadable, note_loading
 from migrate.app.target_client import open_target
 from migrate.errors import Interrupted, Stale, UsageError

@@ -12,16 +12,15 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from migrate.errors import CanaryUnseen, GateError, Interrupted, MigrateError, UsageError
+from migrate.errors import CanaryUnseen, GateError, Interrupted, MigrateError
 from migrate.hours import SendingHours
 from migrate.sentence import Sentence
 
 # A stage's modules are imported when the stage begins, so that no command waits for those of another one.
 if TYPE_CHECKING:
     from migrate.app.context import Context
-    from migrate.config import Octolis, Project
+    from migrate.config import Project
     from migrate.load.loader import LoadResult
-    from migrate.load.planned import DatasetToLoad, PlanToLoad
     from migrate.mapping.model import Mapping as DatasetMapping
     from migrate.plan.document import GateFinding, PartOf
     from migrate.plan.open_plan import Plan
@@ -242,6 +241,7 @@ def run_load(
     from migrate.app.discards import check_discards
     from migrate.app.hours import HourStop, stopped_for_hours, wait_for_hours
     from migrate.app.other_projects import refuse_collisions, written_by_others
+    from migrate.app.plan_to_load import plan_to_load
     from migrate.app.standing import check_loadable, note_loaded, note_loading
     from migrate.app.target_client import open_target
     from migrate.app.webhooks import telling_progress
@@ -306,51 +306,6 @@ def refuse_broken(plan: Plan, findings: Sequence[GateFinding]) -> None:
         )
 
 
-def plan_to_load(plan: Plan, octolis: Octolis, datasets: Sequence[str] = ()) -> PlanToLoad:
-    """What the loader needs of a plan. Raises UsageError for a dataset that the plan does not have."""
-    from migrate.load.planned import PlanToLoad
-
-    names = list(plan.document.datasets)
-    for dataset in datasets:
-        if dataset not in names:
-            raise UsageError(
-                f"plan {plan.name!r} has no dataset {dataset!r}", hint=f"it has {', '.join(names)}"
-            )
-    chosen = [name for name in names if not datasets or name in datasets]
-    return PlanToLoad(
-        plan.name, plan.folder, tuple(_dataset_to_load(plan, octolis, name) for name in chosen)
-    )
-
-
-def _dataset_to_load(plan: Plan, octolis: Octolis, dataset: str) -> DatasetToLoad:
-    from migrate.load.planned import DatasetToLoad, ParentLink
-
-    document = plan.document
-    counts = plan.document.datasets[dataset]
-    used = document.mappings[dataset]
-    return DatasetToLoad(
-        name=dataset,
-        dataset_id={**document.dataset_ids, **document.webhook_ids}[dataset],
-        key_columns=used.key,
-        recipe_columns=frozenset((*used.recipe_columns, *counts.recipes)),
-        records=plan.file(dataset, "records.parquet"),
-        unchanged=plan.file(dataset, "unchanged.parquet"),
-        rows=counts.create + counts.update + counts.unknown,
-        batches=counts.batches,
-        merge_forecast=counts.merge_forecast,
-        counted=reading.count
-        if (reading := document.target_reading.get(dataset)) is not None
-        else None,
-        several_keys=bool(used.alternative_keys),
-        mapping_sha256=used.sha256,
-        alternative_keys=used.alternative_keys,
-        parents=tuple(ParentLink(one.dataset, one.columns) for one in used.parents),
-        time_columns=_time_columns(plan, dataset),
-        before=tuple(sorted((plan.folder / dataset).glob("before-*.parquet"))),
-        webhook=octolis.webhooks[dataset] if dataset in document.webhook_ids else None,
-    )
-
-
 @dataclass(frozen=True)
 class Run:
     """What each stage of a run gave; a stage that was not reached is None, and `stopped` says why."""
@@ -361,15 +316,6 @@ class Run:
     reconciliation: Reconciliation | None = None
     stopped: MigrateError | None = None
     seconds: Mapping[str, float] | None = None
-
-
-def _time_columns(plan: Plan, dataset: str) -> frozenset[str]:
-    from migrate.load.planned import time_columns_of
-
-    records = plan.file(dataset, "records.parquet")
-    if records.exists():
-        return time_columns_of(records, plan.document.mappings[dataset].stored_columns)
-    return frozenset()
 
 
 def run_all(context: Context, *, fresh: bool = False) -> Run:

@@ -13,7 +13,7 @@ import polars as pl
 
 from migrate.app.as_loaded import as_loaded
 from migrate.app.file_door import file_columns, opened_ledger
-from migrate.app.pipeline import plan_to_load
+from migrate.app.plan_to_load import plan_to_load
 from migrate.app.sftp_files import remove_uploaded
 from migrate.app.standing import note_loaded, note_loading
 from migrate.app.target_client import open_target, reading_folder
