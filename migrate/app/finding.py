@@ -97,4 +97,5 @@ def _percent(rows: int, of: int) -> Sentence:
         return Sentence("less than 0.1%")
     if 99.9 < share < 100:
         return Sentence("more than 99.9%")
-    return Sentence("{number}%", number=float(share))
+    # One place, as in every table and on every page: two roundings of one share look like two shares.
+    return Sentence("{number}%", number=round(float(share), 1))

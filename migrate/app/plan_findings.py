@@ -164,16 +164,16 @@ def money_findings(name: str, table: Table) -> Iterator[Finding]:
         yield Finding("money", text, name, None, len(table.unequal), len(table.groups))
     if table.unreadable:
         text = Sentence(
-            "{dataset}: {count} amount cannot be read, in no sum",
-            "{dataset}: {count} amounts cannot be read, in no sum",
+            "{dataset}: {count} amount cannot be read and is in no sum",
+            "{dataset}: {count} amounts cannot be read and are in no sum",
             dataset=name,
             count=table.unreadable,
         )
         yield Finding("money", text, name, None, table.unreadable, table.whole.source.rows)
     if table.unread_times:
         text = Sentence(
-            "{dataset}: {count} time cannot be read, under no date",
-            "{dataset}: {count} times cannot be read, under no date",
+            "{dataset}: {count} row has a time that cannot be read, and no date in the totals",
+            "{dataset}: {count} rows have a time that cannot be read, and no date in the totals",
             dataset=name,
             count=table.unread_times,
         )

@@ -56,7 +56,10 @@ def judge_plan(
         findings.append(Finding("unverified", text))
     what = _what_to_send(document)
     good = Sentence("Ready to load: {what}", what=what)
-    doubtful = Sentence("Read this before you load: {what}", what=what)
+    if any(getattr(d, name) for d in document.datasets.values() for name in _SENT):
+        doubtful = Sentence("Read this before you load: {what}", what=what)
+    else:
+        doubtful = Sentence("Read this: {what}", what=what)
     if no_longer:
         bad = Sentence("Do not load, this plan no longer holds: {what}", what=what)
     else:
@@ -64,6 +67,7 @@ def judge_plan(
     return judge_findings(findings, good, doubtful, bad)
 
 
+_SENT = ("create", "update", "unknown")
 TO_SEND = {
     "create": "{count} new",
     "update": "{count} changed",
@@ -78,7 +82,7 @@ def _what_to_send(document: PlanDocument) -> tuple[Sentence, ...]:
         for name in TO_SEND:
             sums[name] += getattr(dataset, name)
     parts = [Sentence(TO_SEND[name], count=rows) for name, rows in sums.items() if rows]
-    if not sums["create"] + sums["update"] + sums["unknown"]:
+    if not any(sums[name] for name in _SENT):
         parts.insert(0, Sentence("nothing to do"))
     return tuple(parts)
 

@@ -159,7 +159,7 @@ LOSSES = {
     "amount_read": "an amount written in its country's style made a plain number",
     "invisible_removed": "characters that show nothing removed",
     "zeros_dropped": "leading zeros of a whole number dropped",
-    "rounded": "digits beyond the limit rounded half-even",
+    "rounded": "more digits than the target takes; rounded",
     "fraction_dropped": "fractions of a second dropped",
     "time_dropped": "the time of day dropped from a date",
     "zone_assumed": "a time without zone read in its source's zone",
@@ -177,7 +177,7 @@ LOSSES = {
     "single_element": "records whose list is one object: taken as its only element",
     "unwrapped_list": "records whose list is inside an object: taken out",
     "unranked": "no time in a known spelling; ranked behind all records that have one",
-    "consent_unlisted": "an answer to a consent that is not listed under `values`: no consent, left out",
+    "consent_unlisted": "an answer that is listed neither as a yes nor as a no: no consent, left out",
     "consent_withheld": "consent not given because its fields disagree, say no known yes or hold nothing",
 }
 

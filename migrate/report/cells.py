@@ -44,3 +44,12 @@ def width_of(text: str) -> int:
         0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
         for char in text
     )
+
+
+def format_share(share: float) -> str:
+    """A share, from 0 to 1, with one place; some are never shown as none, nor not quite all as all."""
+    if 0 < share < 0.001:
+        return "<0.1%"
+    if 0.999 < share < 1:
+        return ">99.9%"
+    return f"{share:.1%}".replace(".0%", "%")

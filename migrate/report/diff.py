@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from migrate.report.cells import format_share
 from migrate.report.diff_view import DatasetView, DiffView
 from migrate.report.plan import (
     render_counts,
@@ -81,7 +82,7 @@ def _changes(view: DiffView) -> str:
                 d.name,
                 entry["column"],
                 entry["rows"],
-                f"{entry['share']:.1%}",
+                format_share(entry["share"]),
                 _note(entry["recipe"]),
             ]
             for entry in d.changes[:_COLUMNS]
@@ -163,7 +164,7 @@ def _losses(view: DiffView) -> str:
         hidden += max(0, len(lost) - _COLUMNS)
         for entry in lost[:_COLUMNS]:
             what = entry["says"] or entry["loss"]
-            counts = (entry["rows"], f"{entry['share']:.1%}")
+            counts = (entry["rows"], format_share(entry["share"]))
             rows.append([dataset.name, entry["column"], what, *counts, _example(entry)])
     heads = ["dataset", "column", "what is lost", "rows", "share", "example"]
     return _titled("What values lose on the way:", heads, rows, hidden)
@@ -236,6 +237,8 @@ def _warnings(view: DiffView) -> str:
 
 def _forecast(view: DiffView) -> str:
     forecast = view.forecast
+    if not forecast["requests"]:
+        return "Load: nothing to send."
     rows: list[Row] = []
     for stretch in forecast["timeline"]:
         lasts = [key["lasts"] for key in stretch["keys"]]

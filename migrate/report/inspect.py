@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from migrate.report.cells import format_share
 from migrate.report.extract import NOT_MIGRATED
 from migrate.report.shown import Shown
 from migrate.report.terminal import inert, render_table, say_count
@@ -192,10 +193,7 @@ ESTIMATED = "the number of distinct values is an estimate, right within {percent
 def _percent(part: int, whole: int) -> str:
     if not part or not whole:
         return "-"
-    share = 100 * part / whole
-    if part == whole:
-        return "100%"
-    return f"{min(share, 99.9):.1f}%" if share >= 0.1 else "<0.1%"
+    return format_share(part / whole)
 
 
 def _shortened(text: str) -> str:

@@ -50,7 +50,7 @@ def render_table(
 
     Columns of nothing but zeros and gaps are left out, except the first one and those in `keep`. What does not fit
     into `width` (by default the terminal's) wraps: headers at their blanks, then long texts; where the numbers alone
-    are too wide, the table goes on below itself with its first column again.
+    are too wide, the table goes on below itself with its first column again, and those that tell its rows apart.
     """
     room = (terminal_width() if width is None else width) - indent
     columns = []
@@ -75,15 +75,27 @@ def _column(header: str, cells: Sequence[Cell]) -> _Column:
 
 
 def _blocks(columns: Sequence[_Column], room: int) -> Iterator[list[_Column]]:
-    """The columns in groups that fit beside the first column, each text shortened as far as it may be."""
-    first = columns[0]
-    block = [columns[0]]
-    for column in columns[1:]:
-        if len(block) > 1 and _least([*block, column]) > room:
+    """The columns in groups that fit beside the leading ones, each text shortened as far as it may be."""
+    leading = _leading(columns, room)
+    block = list(leading)
+    for column in columns[len(leading) :]:
+        if len(block) > len(leading) and _least([*block, column]) > room:
             yield block
-            block = [first]
+            block = list(leading)
         block.append(column)
     yield block
+
+
+def _leading(columns: Sequence[_Column], room: int) -> Sequence[_Column]:
+    """The first texts by which rows can be distinguished, where they leave room for others; else the first column."""
+    for count in range(1, len(columns)):
+        leading = columns[:count]
+        if any(column.is_number for column in leading[1:]) or _least(leading) > room // 2:
+            break
+        rows = list(zip(*(column.texts for column in leading), strict=True))
+        if len(set(rows)) == len(rows):
+            return leading
+    return columns[:1]
 
 
 def _least(columns: Sequence[_Column]) -> int:

@@ -180,8 +180,8 @@ def _render_table(view: Mapping[str, Any]) -> str:
         )
     if view["unread_times"]:
         parts.append(
-            f"  {say_count(view['unread_times'], 'time')} that cannot be read, under no date; where day and month may "
-            "be exchanged, say time_format under [datatrics.totals]"
+            f"  {say_count(view['unread_times'], 'time')} that cannot be read, so without a month here; where day "
+            "and month may be exchanged, set time_format under [datatrics.totals]"
             + _list_examples(view["time_examples"])
         )
     parts += [f"  not proven: {inert(doubt)}" for doubt in view["doubts"]]

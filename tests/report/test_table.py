@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrate.report.cells import Cell, format_cell, width_of
+from migrate.app.finding import share_of
+from migrate.report.cells import Cell, format_cell, format_share, width_of
 from migrate.report.table import render_table
 
 WORDS = st.text(st.sampled_from("abcde é漢 "), max_size=60)
@@ -126,3 +127,27 @@ def test_blanks_before_a_text_stay() -> None:
     """Amounts that a caller has set flush right stay so."""
     table = render_table(["sum"], [["  86.10"], ["116.35"]], width=80)
     assert table.splitlines()[2:] == ["    86.10", "  116.35"]
+
+
+def test_what_goes_on_below_can_still_be_distinguished() -> None:
+    """A table too wide goes on with the columns that tell its rows apart, not only with the first."""
+    rows = [
+        ["contacts", "optin", "an answer that is listed nowhere", 1, "maybe -> (nothing)"],
+        ["contacts", "born", "no date in a known spelling", 22_222, "9999-99-99 -> (nothing)"],
+    ]
+    heads = ["dataset", "column", "what is lost", "rows", "example"]
+    below = render_table(heads, rows, width=42).split("\n  dataset")[-1]
+    assert "example" in below
+    assert re.search(r"contacts +optin +maybe", below)
+    assert re.search(r"contacts +born +9999", below)
+
+
+@given(st.integers(1, 5_000), st.integers(1, 5_000))
+def test_a_share_is_the_same_in_a_table_and_in_a_sentence(rows: int, of: int) -> None:
+    """One place, in both; some are never none, and not quite all are never all."""
+    rows = min(rows, of)
+    said = share_of("contacts", rows, of).rpartition("(")[2].rstrip(")")
+    said = said.replace("less than ", "<").replace("more than ", ">")
+    assert format_share(rows / of) == said
+    assert (format_share(rows / of) == "100%") == (rows == of)
+    assert format_share(rows / of) != "0%"
