@@ -10,9 +10,10 @@ what is new stands first: a page or two tell.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import chain, islice
 from pathlib import Path
 from typing import Protocol
 
@@ -59,32 +60,44 @@ class OtherProjects(Protocol):
         """Those of some masterids that are of it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Modified:
-    """A record that was modified since: its masterid, when, and its columns as they were read."""
+    """A record that was modified since: its masterid, when, and the texts of its key columns that have a value.
+
+    No more of it: a look may read a hundred thousand of them.
+    """
 
     masterid: str
     at: datetime
-    values: RawRecord
+    keys: Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class KnownState:
-    """What the plan has read last: the latest modification, and those up to a minute before it by masterid.
+    """What the plan has read last: the latest modification, and those up to a minute before it.
 
     A record that the target was still preparing when it was read shows later, with an earlier time: hence the minute.
+
+    **Shape**: `recent` has `masterid` and `at`; as a frame, since a minute may hold a hundred thousand records.
     """
 
     latest: datetime
-    recent: Mapping[str, datetime]
+    recent: pl.DataFrame = field(repr=False)
 
-    def knows(self, found: Modified) -> bool:
-        """Whether the plan has read this very state of a record."""
-        return self.recent.get(found.masterid) == found.at
+    def unknown(self, found: Iterable[Modified]) -> Iterator[Modified]:
+        """Those in a state that the plan has not read; in their order, some thousand in memory at a time."""
+        records = iter(found)
+        while some := list(islice(records, _PAGE_ROWS)):
+            states = pl.DataFrame(
+                {"masterid": [one.masterid for one in some], "at": [one.at for one in some]},
+                schema=self.recent.schema,
+            )
+            rows = states.with_row_index("row").join(self.recent, on=["masterid", "at"], how="anti")
+            yield from (some[row] for row in sorted(rows.get_column("row")))
 
-    def has_seen(self, found: Modified) -> bool:
-        """Whether the plan has read this state of a record, or nothing that is older could have escaped it."""
-        return found.at < self.latest - _LAG or self.knows(found)
+    def unseen(self, found: Iterable[Modified]) -> Iterator[Modified]:
+        """The same without what is older than anything that could have escaped the reading."""
+        return self.unknown(one for one in found if one.at >= self.latest - _LAG)
 
 
 def known_state(before: Sequence[Path]) -> KnownState | None:
@@ -92,19 +105,19 @@ def known_state(before: Sequence[Path]) -> KnownState | None:
 
     None without a row, or without their times.
     """
-    parts = [pl.DataFrame(schema={MASTERID: pl.String, "at": pl.Datetime("ms", "UTC")})]
+    parts = [pl.DataFrame(schema={"masterid": pl.String, "at": pl.Datetime("ms", "UTC")})]
     for file in before:
         rows = parquet.scan(file)
         if not {MODIFIED_AT, MASTERID} <= set(rows.collect_schema().names()):
             return None
-        times = rows.select(MASTERID, at=_time(pl.col(MODIFIED_AT)))
+        times = rows.select(pl.col(MASTERID).alias("masterid"), at=_time(pl.col(MODIFIED_AT)))
         parts.append(times.filter(pl.col("at") >= pl.col("at").max() - _LAG).collect())
     states = pl.concat(parts)
     latest = states.get_column("at").max()
     if not isinstance(latest, datetime):
         return None
     recent = states.filter(pl.col("at") >= latest - _LAG)
-    return KnownState(latest, dict(recent.iter_rows()))
+    return KnownState(latest, recent)
 
 
 def _time(text: pl.Expr) -> pl.Expr:
@@ -115,10 +128,14 @@ def modified_since(
     reader: SelectionReader,
     dataset_id: str,
     since: datetime,
+    keys: Collection[str],
     selection: Sequence[str] = (),
     size: int = _PAGE_ROWS,
 ) -> Iterator[Modified]:
-    """The records modified at `since` or later, newest first; pages are asked for until an earlier one comes."""
+    """The records modified at `since` or later, newest first; pages are asked for until an earlier one comes.
+
+    `keys`: the columns that are kept of each.
+    """
     for page in range(1, _MOST_PAGES + 1):
         records = reader.list_records(dataset_id, page, size, selection=selection)
         for record in records:
@@ -129,7 +146,8 @@ def modified_since(
             if at < since:
                 return
             # The plan's times are read to the millisecond: a finer one would look like another state.
-            yield Modified(masterid, at.replace(microsecond=at.microsecond // 1000 * 1000), record)
+            texts = {name: text for name in keys if (text := _text(record.get(name))) is not None}
+            yield Modified(masterid, at.replace(microsecond=at.microsecond // 1000 * 1000), texts)
         if len(records) < size:
             return
 
@@ -159,7 +177,7 @@ def planned_among(
         )
         hits |= {masterid: _named(first) for masterid, first in mine.iter_rows()}
     for key in dataset.all_keys:
-        keyed = ((_key_of(record.values, key), record.masterid) for record in found)
+        keyed = ((_key_of(record.keys, key), record.masterid) for record in found)
         by_key = {text: masterid for text, masterid in keyed if text is not None}
         columns = list(stored_columns(key).values())
         if not by_key or not set(columns) <= set(names):
@@ -171,11 +189,15 @@ def planned_among(
     return hits
 
 
-def _key_of(values: RawRecord, key: Sequence[str]) -> str | None:
-    parts = [_text(values.get(name)) for name in key]
-    if None in parts:
+def key_columns(dataset: DatasetToLoad) -> tuple[str, ...]:
+    """The columns of all keys of a dataset, each once."""
+    return tuple(dict.fromkeys(chain.from_iterable(dataset.all_keys)))
+
+
+def _key_of(texts: Mapping[str, str], key: Sequence[str]) -> str | None:
+    if not all(name in texts for name in key):
         return None
-    return _BETWEEN.join(part for part in parts if part is not None)
+    return _BETWEEN.join(texts[name] for name in key)
 
 
 def _named(source: Mapping[str, object] | None) -> str:
@@ -253,9 +275,9 @@ def writes_since_reading(reader: SelectionReader, dataset: DatasetToLoad) -> For
     if known is None:
         return ForeignWrites(is_told=False)
     # A minute back: what the target was still preparing shows later, with an earlier time.
-    every = modified_since(reader, dataset.dataset_id, known.latest - _LAG)
+    every = modified_since(reader, dataset.dataset_id, known.latest - _LAG, key_columns(dataset))
     # By time and id: an edit leaves the number of records as it was, and the count cannot show it.
-    foreign = [record for record in every if not known.knows(record)]
+    foreign = list(known.unknown(every))
     planned = planned_among(dataset, foreign)
     others = (record.masterid for record in foreign if record.masterid not in planned)
     newest = max([known.latest, *(record.at for record in foreign)])

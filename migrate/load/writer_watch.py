@@ -7,14 +7,15 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import chain
 
 from migrate.errors import GateError, MigrateError
 from migrate.load.foreign import (
+    MODIFIED_AT,
     ForeignWrites,
     KnownState,
     Modified,
     OtherProjects,
+    key_columns,
     known_state,
     modified_since,
     not_our_own,
@@ -128,15 +129,15 @@ class WriterWatch:
         return None
 
     def _read(self, dataset: DatasetToLoad, since: datetime) -> _Seen:
-        keys = chain.from_iterable(dataset.all_keys)
-        selection = tuple(dict.fromkeys((MASTERID, "__modified_at__", *keys)))
+        keys = key_columns(dataset)
+        selection = tuple(dict.fromkeys((MASTERID, MODIFIED_AT, *keys)))
         # Modifications carry the service's time, our writes this machine's: the difference decides whose a write is.
         server_time = self.client.count(dataset.dataset_id).server_time
         if server_time is None:
             ahead_s = 0.0
         else:
             ahead_s = server_time.timestamp() - self.clock()
-        every = modified_since(self.client, dataset.dataset_id, since, selection, PAGE_ROWS)
+        every = modified_since(self.client, dataset.dataset_id, since, keys, selection, PAGE_ROWS)
         return _Seen(list(every), ahead_s)
 
     def _unread(self, dataset: DatasetToLoad, found: list[Modified]) -> list[Modified]:
@@ -146,7 +147,7 @@ class WriterWatch:
         known = self._known.get(dataset.name)
         if known is None:
             return found
-        return [one for one in found if not known.has_seen(one)]
+        return list(known.unseen(found))
 
     def _take(self, dataset: DatasetToLoad, future: Future[_Seen]) -> GateError | None:
         name = dataset.name
