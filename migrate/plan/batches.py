@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import polars as pl
 
@@ -17,6 +18,9 @@ _COMMA_BYTES = 1
 # A control character of one byte becomes six in JSON.
 _ESCAPED_BYTES = 6
 _OTHER_BYTES = 48
+ROWS_SORTED = 2_000_000
+"""So many rows, or a few more, are put in order at once."""
+_LOOKED_AT = 1_000
 
 
 def sending_ranks(recency: pl.Series, sent: pl.Series) -> pl.Series:
@@ -25,14 +29,37 @@ def sending_ranks(recency: pl.Series, sent: pl.Series) -> pl.Series:
     The oldest first, one without a date before all others, equals in the order of the snapshot: the target lets the
     record that arrives last win, so what is newest in the source has to be sent last.
     """
-    rows = pl.DataFrame(
-        {"recency": recency, "row": pl.int_range(len(recency), dtype=pl.UInt32, eager=True)}
-    )
-    order = (
-        rows.filter(sent).sort("recency", nulls_last=False, maintain_order=True).get_column("row")
-    )
+    places = pl.int_range(len(recency), dtype=pl.UInt32, eager=True).alias("row")
+    rows = pl.DataFrame([recency.alias("recency"), places]).filter(sent)
     ranks = pl.Series("rank", [None], dtype=pl.UInt32).new_from_index(0, len(recency))
-    return ranks.scatter(order, pl.int_range(len(order), dtype=pl.UInt32, eager=True))
+    start = 0
+    for some in _by_time(rows):
+        ordered = some.sort("recency", nulls_last=False, maintain_order=True)
+        end = start + ordered.height
+        numbers = pl.int_range(start, end, dtype=pl.UInt32, eager=True)
+        ranks = ranks.scatter(ordered.get_column("row"), numbers)
+        start = end
+    return ranks
+
+
+def _by_time(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """The rows by spans of time, the oldest first, in their own order in each; those without a time come first.
+
+    To sort all at once would take many times their memory.
+    """
+    spans = 1 + rows.height // ROWS_SORTED
+    if spans == 1:
+        yield rows
+        return
+    time = pl.col("recency")
+    yield rows.filter(time.is_null())
+    known = rows.get_column("recency").drop_nulls()
+    few = known.gather_every(1 + len(known) // (spans * _LOOKED_AT)).sort()
+    ends = few.gather_every(1 + len(few) // spans).unique().sort().to_list()
+    for start, end in pairwise([None, *ends, None]):
+        after = pl.lit(value=True) if start is None else time >= start
+        before = pl.lit(value=True) if end is None else time < end
+        yield rows.filter(time.is_not_null() & after & before)
 
 
 def large_rows(mapping: Mapping, rows: pl.DataFrame, batch_bytes: int) -> pl.DataFrame:

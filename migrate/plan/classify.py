@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 import polars as pl
 
 from migrate.names import MASTERID
-from migrate.plan.compare import Matched, differing, match_rows
-from migrate.plan.shipments import Shipment, is_spelling_only, recognise_recipe, was_sent
-from migrate.plan.tables import PlanTable, texts_of
+from migrate.plan.compare import differing
+from migrate.plan.matching import CHUNK_ROWS, Aligned, align_rows, match_rows, nowhere
+from migrate.plan.partitions import some_of
+from migrate.plan.shipments import LEAST_ROWS, Shipment, explaining, is_spelling_only, was_sent
+from migrate.plan.tables import PlanTable, in_chunks, rows_at, texts_of
 
 SAMPLES_A_COLUMN = 10
-_FEW_ROWS = 3_000_000
+_COLUMNS_AT_ONCE = 2
+"""One alone leaves cores idle."""
 SAMPLE_SCHEMA = {
     "key": pl.String,
     "masterid": pl.String,
@@ -49,48 +53,66 @@ class ComparedColumns:
 class Labels:
     """What each planned row will do, by its place.
 
-    `matches`: the place of its row in `held`, null where there is none. `marks`: by column, which rows it makes an
-    update. `of_all`: the place of its row of every row of ours, also of those that the plan is not of; `touched` tells
-    these apart. Without `held` the target was not read.
+    `matches`: the place of its row in the target's, null where there is none, and `there` these rows in the order of
+    the planned ones; None where the target was not read. `marks`: by column, which rows it makes an update. `of_all`:
+    the place of its row of every row of ours, also of those that the plan is not of; `touched` tells these apart.
     """
 
-    held: PlanTable | None
+    there: Aligned | None
     matches: pl.Series
     marks: Mapping[str, pl.Series]
     of_all: pl.Series = field(default_factory=lambda: pl.Series(dtype=pl.UInt32))
     touched: pl.Series | None = None
 
     @property
-    def masterids(self) -> pl.Series:
-        """The masterids of the target's rows. They are long texts: to be asked for once, and not kept."""
-        if self.held is None:
-            return pl.Series(MASTERID, [], dtype=pl.String)
-        return texts_of(self.held, MASTERID)
+    def chunk_rows(self) -> int:
+        """How many rows each of the `chunks` has."""
+        return CHUNK_ROWS if self.there is None else self.there.rows
 
-    def of(self, places: pl.Series, masterids: pl.Series) -> pl.DataFrame:
-        """`_change`, `_masterid` and `_changed`, the columns that differ, of the rows at these places."""
-        if self.held is None:
-            nobody = pl.Series("_masterid", [None], dtype=pl.String).new_from_index(0, len(places))
-            nothing = pl.lit([], dtype=pl.List(pl.String)).alias("_changed")
-            return nobody.to_frame().select(
-                pl.lit("unknown").alias("_change"), "_masterid", nothing
-            )
-        mine = self.matches.gather(places)
-        rows = pl.DataFrame([mine.alias("_match"), masterids.gather(mine).alias("_masterid")])
+    def chunks(self, height: int) -> Iterator[pl.DataFrame]:
+        """`_change`, `_masterid` and `_changed`, the columns that differ, of all rows, which are `height`."""
+        if self.there is None:
+            for start in range(0, height, self.chunk_rows):
+                yield _unknown(min(self.chunk_rows, height - start))
+            return
+        start = 0
+        for names in self.there.chunks([MASTERID]):
+            marks = {name: mark.slice(start, names.height) for name, mark in self.marks.items()}
+            yield _labelled(names[MASTERID], self.matches.slice(start, names.height), marks)
+            start += names.height
+
+    def of(self, places: pl.Series) -> pl.DataFrame:
+        """The same of a few rows."""
+        if self.there is None:
+            return _unknown(len(places))
+        masterids = self.there.at([MASTERID], places)[MASTERID]
         marks = {name: mark.gather(places) for name, mark in self.marks.items()}
-        if marks:
-            is_update = pl.any_horizontal(*marks.values())
-        else:
-            is_update = pl.lit(value=False)
-        change = (
-            pl.when(pl.col("_match").is_null())
-            .then(pl.lit("create"))
-            .when(is_update)
-            .then(pl.lit("update"))
-        )
-        labelled = rows.with_columns(change.otherwise(pl.lit("unchanged")).alias("_change"))
-        changed = _changed(labelled.get_column("_change") == "update", marks)
-        return labelled.with_columns(changed).select("_change", "_masterid", "_changed")
+        return _labelled(masterids, self.matches.gather(places), marks)
+
+
+def _unknown(height: int) -> pl.DataFrame:
+    nobody = pl.Series("_masterid", [None], dtype=pl.String).new_from_index(0, height)
+    nothing = pl.lit([], dtype=pl.List(pl.String)).alias("_changed")
+    return nobody.to_frame().select(pl.lit("unknown").alias("_change"), "_masterid", nothing)
+
+
+def _labelled(
+    masterids: pl.Series, matches: pl.Series, marks: Mapping[str, pl.Series]
+) -> pl.DataFrame:
+    rows = pl.DataFrame([matches.alias("_match"), masterids.alias("_masterid")])
+    if marks:
+        is_update = pl.any_horizontal(*marks.values())
+    else:
+        is_update = pl.lit(value=False)
+    change = (
+        pl.when(pl.col("_match").is_null())
+        .then(pl.lit("create"))
+        .when(is_update)
+        .then(pl.lit("update"))
+    )
+    labelled = rows.with_columns(change.otherwise(pl.lit("unchanged")).alias("_change"))
+    changed = _changed(labelled.get_column("_change") == "update", marks)
+    return labelled.with_columns(changed).select("_change", "_masterid", "_changed")
 
 
 @dataclass(frozen=True)
@@ -121,7 +143,7 @@ def label_unread(columns: ComparedColumns) -> Classified:
     """Every row `unknown`: the target was not read."""
     nobody = pl.DataFrame(schema=dict.fromkeys(["masterid", *_foreign_names(columns)], pl.String))
     return Classified(
-        Labels(None, pl.Series(dtype=pl.UInt32), {}),
+        Labels(None, nowhere(0), {}),
         {},
         {},
         nobody,
@@ -131,45 +153,45 @@ def label_unread(columns: ComparedColumns) -> Classified:
 
 
 def label_rows(
-    planned: PlanTable, held: PlanTable, columns: ComparedColumns, touched: pl.Series | None = None
+    planned: PlanTable,
+    held: PlanTable,
+    columns: ComparedColumns,
+    folder: Path,
+    touched: pl.Series | None = None,
 ) -> Classified:
-    """Every row `create`, `update` or `unchanged`, by key and by value, of both sides a column at a time.
+    """Every row `create`, `update` or `unchanged`, by key and by value, of both sides some rows of a column at a time.
 
     Only the columns that a row's payload has are compared, by the rules of `compare`. A column that the target's
     recipes change is counted, but makes no row an update. Of several rows of the target with one key, the last (the
     most recently modified) is compared. Rows that are not `touched` are compared with nothing: they only tell which
-    rows of the target are ours, and which of ours it lacks.
+    rows of the target are ours, and which of ours it lacks. Below `folder` the target's rows are put aside, and stay.
 
     **Shape**: `planned` has a unique `_key`.
     """
-    matched = match_rows(planned, held, {name: columns.types[name] for name in columns.key})
-    of_all = matched.places
-    if touched is None:
-        missing = None
-    else:
-        missing = matched.places.is_null() & ~touched
+    matched = match_rows(planned, held, {name: columns.types[name] for name in columns.key}, folder)
+    matches = matched.places
+    missing = None
     if touched is not None:
-        places = pl.DataFrame([matched.places, touched.alias("touched")])
-        mine = places.select(pl.when("touched").then(pl.col("_match")).alias("_match")).to_series()
-        matched = replace(matched, places=mine)
-    compared = _compare_columns(planned, held, matched, columns)
+        missing = matches.is_null() & ~touched
+        places = pl.DataFrame([matches, touched.alias("touched")])
+        matches = places.select(pl.when("touched").then("_match").alias("_match")).to_series()
+    there = align_rows(held, matches, [MASTERID, *columns.types], folder / "there")
+    compared = _compare_columns(_Sides(planned, there, matches), columns)
     recognised = {name: column.recipe for name, column in compared.items() if column.recipe}
     marks = {name: column.mark for name, column in compared.items() if column.mark is not None}
     # What a recipe does to a value is no change of ours: sending it again would change nothing.
     by_recipe = {*columns.recipes, *recognised}
     counts = {name: int(mark.sum()) for name, mark in marks.items()}
     changing = {name: mark for name, mark in marks.items() if name not in by_recipe}
-    labels = Labels(held, matched.places, changing, of_all, touched)
-    masterids = labels.masterids
     no_samples = pl.DataFrame(schema=_FOUND_SCHEMA)
     samples = pl.concat([no_samples, *(column.samples for column in compared.values())])
     return Classified(
-        labels=labels,
+        labels=Labels(there, matches, changing, matched.places, touched),
         change_counts={name: count for name, count in counts.items() if name in changing},
         recipe_counts={name: count for name, count in counts.items() if name not in changing},
-        foreign=_foreign(held, masterids, matched.foreign, columns),
+        foreign=_foreign(held, matched.is_foreign, columns),
         repeated_keys=matched.repeated,
-        samples=_name_samples(samples, planned, matched.places, masterids),
+        samples=_name_samples(samples, planned, there),
         recipe_suspects=tuple(name for name, column in compared.items() if column.is_suspect),
         recognised=recognised,
         unproven={name: column.unproven for name, column in compared.items() if column.unproven},
@@ -177,25 +199,54 @@ def label_rows(
     )
 
 
-def _compare_columns(
-    planned: PlanTable, held: PlanTable, matched: Matched, columns: ComparedColumns
-) -> dict[str, _Column]:
-    # One alone leaves cores idle, and several long ones would take more memory than the rest.
-    if max(planned.height, held.height) <= _FEW_ROWS:
-        at_once = 2
-    else:
-        at_once = 1
-    compare = partial(_compare_column, planned, held, matched, columns)
-    with ThreadPoolExecutor(at_once) as pool:
+@dataclass(frozen=True)
+class _Sides:
+    """The planned rows, those of the target in their order, and which of ours has one there."""
+
+    planned: PlanTable
+    there: Aligned
+    matches: pl.Series
+
+    def pairs(self, name: str) -> Iterator[pl.DataFrame]:
+        """One column of both sides, a planned row a line, some after others.
+
+        **Shape**: `new`, `old`, and `sent`, where a match is sent the column.
+        """
+        # A column that is not sent leaves the target's value alone, so it is no difference.
+        is_sent = pl.col(name).is_not_null()
+        null = f"_null:{name}"
+        names = [name]
+        if null in self.planned.names:
+            names.append(null)
+            is_sent |= pl.col(null).fill_null(value=False)
+        ours = in_chunks(self.planned.frames(names), self.there.rows)
+        start = 0
+        for new, old in zip(ours, self.there.chunks([name]), strict=True):
+            has_match = self.matches.slice(start, new.height).is_not_null()
+            start += new.height
+            yield new.select(
+                pl.col(name).alias("new"),
+                old[name].alias("old"),
+                (is_sent & has_match).alias("sent"),
+            )
+
+
+def _compare_columns(sides: _Sides, columns: ComparedColumns) -> dict[str, _Column]:
+    compare = partial(_compare_column, sides, columns)
+    with ThreadPoolExecutor(_COLUMNS_AT_ONCE) as pool:
         return dict(zip(columns.types, pool.map(compare, columns.types), strict=True))
 
 
-def _foreign(
-    held: PlanTable, masterids: pl.Series, places: pl.Series, columns: ComparedColumns
-) -> pl.DataFrame:
+def _foreign(held: PlanTable, is_foreign: pl.Series, columns: ComparedColumns) -> pl.DataFrame:
     names = _foreign_names(columns)
-    keys = [texts_of(held, name).gather(places).alias(alias) for alias, name in names.items()]
-    return pl.DataFrame([masterids.gather(places).alias("masterid"), *keys])
+    keys = [pl.col(name).alias(alias) for alias, name in names.items()]
+    rows = [pl.DataFrame(schema=dict.fromkeys(["masterid", *names], pl.String))]
+    start = 0
+    for frame in texts_of(held, list(dict.fromkeys([MASTERID, *names.values()]))):
+        mine = some_of(frame, is_foreign.slice(start, frame.height))
+        start += frame.height
+        rows.append(mine.select(pl.col(MASTERID).alias("masterid"), *keys))
+    return pl.concat(rows)
 
 
 def _foreign_names(columns: ComparedColumns) -> dict[str, str]:
@@ -216,65 +267,71 @@ class _Column:
     is_suspect: bool = False
 
 
-def _compare_column(
-    planned: PlanTable, held: PlanTable, matched: Matched, columns: ComparedColumns, name: str
-) -> _Column:
+def _compare_column(sides: _Sides, columns: ComparedColumns, name: str) -> _Column:
     dtype = columns.types[name]
-    pair = _pair(planned, held, matched, name)
-    mark = differing(pair, dtype)
-    if not mark.any():
-        return _Column(None, pl.DataFrame(schema=_FOUND_SCHEMA))
-    guess = _recipe(pair, mark, name, columns)
-    is_proven = guess is not None and _is_proven(planned, pair, mark, name, columns)
-    recipe, unproven = (guess, None) if is_proven else (None, guess)
-    places = mark.arg_true().head(SAMPLES_A_COLUMN)
-    report_only = name in columns.recipes or recipe is not None
-    samples = _samples(pair[places].with_columns(places.alias("place")), name, dtype, report_only)
+    settled = name in columns.settled or name in columns.recipes
+    marks = [pl.Series(dtype=pl.Boolean)]
+    samples = [pl.DataFrame(schema=_FOUND_SCHEMA)]
+    # A key is no recipe's; neither is what the mapping has settled.
+    recipes = explaining(None if settled or name in columns.key else dtype)
+    is_spelling = not settled and dtype == pl.String
+    start = counted = 0
+    for pair in sides.pairs(name):
+        mark = differing(pair, dtype)
+        marks.append(mark)
+        places = mark.arg_true()
+        if len(places):
+            other = pair.filter(mark)
+            few = places.head(SAMPLES_A_COLUMN - min(counted, SAMPLES_A_COLUMN))
+            told = pair[few].with_columns((few + start).alias("place"))
+            samples.append(_samples(told, name, dtype))
+            recipes = explaining(dtype, other, recipes)
+            is_spelling = is_spelling and is_spelling_only(other, dtype)
+            counted += len(places)
+        start += pair.height
+    whole = pl.concat(marks)
+    if not counted:
+        return _Column(None, samples[0])
+    guess = None
+    if counted >= LEAST_ROWS and recipes:
+        guess = _guess(sides, name, dtype, recipes)
+    is_proven = guess is not None and _is_proven(sides, whole, name, columns)
+    report_only = name in columns.recipes or is_proven
     return _Column(
-        mark, samples, recipe, unproven, guess is None and _is_suspect(pair, mark, name, columns)
+        whole,
+        pl.concat(samples).with_columns(pl.lit(report_only).alias("report_only")),
+        guess if is_proven else None,
+        None if is_proven else guess,
+        is_suspect=guess is None and is_spelling,
     )
 
 
-def _recipe(pair: pl.DataFrame, mark: pl.Series, name: str, columns: ComparedColumns) -> str | None:
-    """What the target was seen to do to the column; None where nothing is guessed: a key, or said by the mapping."""
-    if name in columns.recipes or name in columns.settled or name in columns.key:
-        return None
-    return recognise_recipe(pair, mark, columns.types[name])
+def _guess(sides: _Sides, name: str, dtype: pl.DataType, recipes: Sequence[str]) -> str | None:
+    """Which of the recipes that make all values that differ makes all others as well; None where none does.
+
+    The rows that differ rule most of them out, so that a second look at all rows is rare.
+    """
+    left = recipes
+    for pair in sides.pairs(name):
+        left = explaining(dtype, pair.filter("sent"), left)
+        if not left:
+            return None
+    return left[0]
 
 
-def _is_proven(
-    planned: PlanTable, pair: pl.DataFrame, mark: pl.Series, name: str, columns: ComparedColumns
-) -> bool:
+def _is_proven(sides: _Sides, mark: pl.Series, name: str, columns: ComparedColumns) -> bool:
     """Whether the rows that differ were sent as they are planned now: else the target may hold what we sent before."""
     # A target that shows DELFT has a recipe, or was sent DELFT before: only what was sent tells the two apart.
     shipments = columns.sent()
-    keys = planned.column("_key")
-    if not shipments or keys is None:
+    if not shipments or "_key" not in sides.planned.names:
         return False
-    asked = pl.DataFrame([keys.filter(mark).alias("key"), pair.get_column("new").filter(mark)])
-    return was_sent(shipments, name, asked)
-
-
-def _is_suspect(pair: pl.DataFrame, mark: pl.Series, name: str, columns: ComparedColumns) -> bool:
-    known = name in columns.recipes or name in columns.settled
-    return not known and is_spelling_only(pair.filter(mark), columns.types[name])
-
-
-def _pair(planned: PlanTable, held: PlanTable, matched: Matched, name: str) -> pl.DataFrame:
-    """One column of both sides, a planned row a line: `new`, `old`, and `sent`, where a match is sent the column."""
-    new = planned.column(name)
-    if new is None:
-        raise AssertionError(f"the planned rows have no column {name}")
-    nulls = planned.column(f"_null:{name}")
-    # A column that is not sent leaves the target's value alone, so it is no difference.
-    if nulls is None:
-        sent = new.is_not_null()
-    else:
-        sent = new.is_not_null() | nulls.fill_null(value=False)
-    old = texts_of(held, name).gather(matched.places)
-    return pl.DataFrame(
-        [new.alias("new"), old.alias("old"), (sent & matched.places.is_not_null()).alias("sent")]
-    )
+    asked = []
+    start = 0
+    for rows in sides.planned.frames(["_key", name]):
+        mine = some_of(rows.select("_key", name), mark.slice(start, rows.height))
+        start += rows.height
+        asked.append(mine.select(key="_key", new=name))
+    return was_sent(shipments, name, pl.concat(asked))
 
 
 def _changed(is_update: pl.Series, marks: Mapping[str, pl.Series]) -> pl.Series:
@@ -294,31 +351,25 @@ def _changed(is_update: pl.Series, marks: Mapping[str, pl.Series]) -> pl.Series:
     return pl.concat([nothing, lists]).rechunk().gather(which)
 
 
-def _samples(
-    some: pl.DataFrame, column: str, dtype: pl.DataType, report_only: bool
-) -> pl.DataFrame:
+def _samples(some: pl.DataFrame, column: str, dtype: pl.DataType) -> pl.DataFrame:
     return some.select(
         pl.col("place").cast(pl.UInt32),
         pl.lit(column).alias("column"),
         "old",
         written_text(pl.col("new"), dtype).alias("new"),
-        pl.lit(report_only).alias("report_only"),
+        pl.lit(value=False).alias("report_only"),
     )
 
 
-def _name_samples(
-    samples: pl.DataFrame, planned: PlanTable, matches: pl.Series, masterids: pl.Series
-) -> pl.DataFrame:
+def _name_samples(samples: pl.DataFrame, planned: PlanTable, there: Aligned) -> pl.DataFrame:
     """The samples with the key and the masterid of the row each is of, in place of the row's place."""
     places = samples.get_column("place")
-    keys = planned.column("_key")
-    if keys is None or not len(places):
-        key = pl.Series([], dtype=pl.String)
+    if len(places):
+        keys = rows_at(planned, ["_key"], places)["_key"]
     else:
-        key = keys.gather(places)
-    named = samples.with_columns(
-        key.alias("key"), masterids.gather(matches.gather(places)).alias("masterid")
-    )
+        keys = pl.Series(dtype=pl.String)
+    masterids = there.at([MASTERID], places)[MASTERID]
+    named = samples.with_columns(keys.alias("key"), masterids.alias("masterid"))
     return named.select(list(SAMPLE_SCHEMA))
 
 

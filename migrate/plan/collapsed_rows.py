@@ -48,13 +48,10 @@ class FinalRows:
             return single
         return pl.concat([single, merged.cast(single.dtype)])
 
-    def column(self, name: str) -> pl.Series | None:
-        """One column, None where there is none of that name."""
-        single = self.accepted.column(name)
-        merged = self.survivors.column(name)
-        if single is None or merged is None:
-            return None
-        return pl.concat([single.filter(self.alone), merged])
+    @property
+    def names(self) -> Collection[str]:
+        """The columns there are."""
+        return self.accepted.names
 
     def frames(self, names: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
         """The rows part by part, at least one; `_sources` is null where a row is of one record, which it names."""
@@ -140,8 +137,9 @@ def _whole_groups(narrow: Narrow, before: pl.Series) -> Narrow:
     """A group is touched as one: where any of its rows is, or where it has lost one."""
     if narrow.touched is None:
         return narrow
-    keys = pl.concat([narrow.keys.filter(narrow.touched), before]).unique()
-    return replace(narrow, touched=narrow.keys.is_in(keys.implode()))
+    every = narrow.keys
+    keys = pl.concat([every.filter(narrow.touched), before]).unique()
+    return replace(narrow, touched=every.is_in(keys.implode()))
 
 
 def _shared_rows(
@@ -149,16 +147,17 @@ def _shared_rows(
 ) -> Iterator[pl.DataFrame]:
     """The shared rows with `_row` and `_touched`, all rows of a key in one frame."""
     together = _parts_of(narrow.keys.filter(shared))
+    created = narrow.created
     sizes = together.value_counts().sort(together.name).get_column("count").to_list()
-    buckets = PartitionSet(folder / "shared", sizes)
+    buckets = PartitionSet(folder / "shared", len(sizes))
     done = 0
     for rows in read_ahead(accepted.picked(shared)):
         row = rows.get_column("_row")
         touched = pl.lit(value=True) if narrow.touched is None else narrow.touched.gather(row)
-        known = rows.with_columns(touched.alias("_touched"), narrow.created.gather(row))
+        known = rows.with_columns(touched.alias("_touched"), created.gather(row))
         buckets.add(known, together.slice(done, rows.height))
         done += rows.height
-        yield from buckets.take_full()
+        yield from buckets.take_full(sizes)
 
 
 def _parts_of(keys: pl.Series) -> pl.Series:

@@ -126,14 +126,18 @@ def compare_rows(
     if held is None:
         classified = label_unread(columns)
     else:
-        classified = label_rows(rows, held, columns, rows.touched)
+        classified = label_rows(rows, held, columns, final.spill, rows.touched)
     repeated = classified.repeated_keys > 0
     planned = Planned(rows, classified.labels, rows.touched)
     merges = forecast_merges(planned, held, columns, mapping.alternative_keys, repeated=repeated)
     left = None
     if final.base is not None:
         left = rows_left_behind(
-            final.base, final.mapped, held, {name: types[name] for name in mapping.key}
+            final.base,
+            final.mapped,
+            held,
+            {name: types[name] for name in mapping.key},
+            final.spill,
         )
     clusters = find_clusters(final.gathered.losers, ", ".join(mapping.key))
     # Of a part nobody has promised that the rest is there.

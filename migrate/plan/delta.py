@@ -10,9 +10,11 @@ lack rows for good, with every plan and every count of a delta in order: so they
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import polars as pl
 
@@ -21,7 +23,6 @@ from migrate.mapping.source_rows import GHOST, TOUCHED
 from migrate.names import MASTERID
 from migrate.plan.collapse import CREATED, PART, collapse_rows, resource_of
 from migrate.plan.collapsed_rows import CollapsedRows, FinalRows, collapse_rule
-from migrate.plan.compare import match_rows
 from migrate.plan.lookups import (
     RESOURCE,
     identity_of,
@@ -31,9 +32,10 @@ from migrate.plan.lookups import (
     unsendable_rows,
     withheld_rows,
 )
+from migrate.plan.matching import match_rows
 from migrate.plan.partitions import Partitions, own_copy
 from migrate.plan.rows import MappedRows, Way, fit_rows, map_before, read_fields
-from migrate.plan.tables import FrameTable, PlanTable, texts_of
+from migrate.plan.tables import FrameTable, PlanTable, rows_at
 from migrate.sentence import Sentence
 from migrate.snapshot.reading import SnapshotResource
 from migrate.snapshot.union import IDENTITY, UnionResource
@@ -217,17 +219,15 @@ def _rows_before(
     mapping: Mapping, mapped: MappedRows, base: Base, columns: Collection[str]
 ) -> pl.DataFrame:
     """What was found in the base's rows of every key that the delta touches."""
-    narrow = mapped.narrow
-    nothing_changed = pl.Series([False]).new_from_index(0, len(narrow.keys))
-    if narrow.touched is None:
-        own = nothing_changed
-    else:
-        own = narrow.touched
-    keys = pl.concat([base.keys, narrow.keys.filter(own)]).unique()
+    every_key, created = mapped.narrow.keys, mapped.narrow.created
+    own = mapped.narrow.touched
+    if own is None:
+        own = pl.repeat(value=False, n=len(every_key), eager=True)
+    keys = pl.concat([base.keys, every_key.filter(own)]).unique()
     # A record that is as it was gave the very row there that it gives now.
-    is_as_before = narrow.keys.is_in(keys.implode()) & ~own
+    is_as_before = every_key.is_in(keys.implode()) & ~own
     kept = [
-        part.with_columns(narrow.created.gather(part.get_column("_row"))).drop("_row")
+        part.with_columns(created.gather(part.get_column("_row"))).drop("_row")
         for part in mapped.accepted.picked(is_as_before)
     ]
     names = [name for name in mapping.columns if name in columns]
@@ -239,15 +239,23 @@ def _rows_before(
 
 
 def rows_left_behind(
-    base: Base, mapped: MappedRows, held: PlanTable | None, key: Dict[str, pl.DataType]
+    base: Base,
+    mapped: MappedRows,
+    held: PlanTable | None,
+    key: Dict[str, pl.DataType],
+    folder: Path,
 ) -> LeftBehind:
-    """What the delta leaves behind, in order; `key` are the key columns and their types."""
+    """What the delta leaves behind, in order; `key` are the key columns and their types.
+
+    Below `folder` many keys are put aside meanwhile.
+    """
     keys = mapped.narrow.keys
     left = base.before.filter(~base.keys.is_in(keys.implode()))
     # What is gone is listed as that.
     moved = left.join(base.gone, on=_records(left), how="anti", nulls_equal=True)
     now = _rows_of(mapped.accepted, moved.select(_who(moved)), key)
-    return LeftBehind(_gone(base, keys, held, key), _moved(base, moved, now, held, key))
+    find = partial(_masterids, held=held, key=key, folder=folder)
+    return LeftBehind(_gone(base, keys, find), _moved(base, moved, now, find))
 
 
 def _rows_of(accepted: Partitions, who: pl.DataFrame, key: Dict[str, pl.DataType]) -> pl.DataFrame:
@@ -263,12 +271,10 @@ def _rows_of(accepted: Partitions, who: pl.DataFrame, key: Dict[str, pl.DataType
     return pl.concat(frames)
 
 
-def _gone(
-    base: Base, keys: pl.Series, held: PlanTable | None, key: Dict[str, pl.DataType]
-) -> pl.DataFrame:
+def _gone(base: Base, keys: pl.Series, find: Callable[[pl.DataFrame], pl.Series]) -> pl.DataFrame:
     """The row of each record that is gone, and how many records make that row now."""
     dead = base.dead
-    mine = dead.with_columns(pl.col("_key").hash().alias("_hash"), _masterids(dead, held, key))
+    mine = dead.with_columns(pl.col("_key").hash().alias("_hash"), find(dead))
     others = (
         keys.filter(keys.is_in(mine.get_column("_hash").implode()))
         .rename("_hash")
@@ -289,11 +295,10 @@ def _moved(
     base: Base,
     before: pl.DataFrame,
     now: pl.DataFrame,
-    held: PlanTable | None,
-    key: Dict[str, pl.DataType],
+    find: Callable[[pl.DataFrame], pl.Series],
 ) -> pl.DataFrame:
     who = _who(before)
-    old = before.with_columns(_masterids(before, held, key)).rename({"_key": "_old_key"})
+    old = before.with_columns(find(before)).rename({"_key": "_old_key"})
     named = old.join(now.select(*who, "_key"), on=who, how="left", nulls_equal=True)
     return named.select(
         resource_of(base.resources), **_NAMES, old_key="_old_key", key="_key", masterid="_masterid"
@@ -301,13 +306,13 @@ def _moved(
 
 
 def _masterids(
-    rows: pl.DataFrame, held: PlanTable | None, key: Dict[str, pl.DataType]
+    rows: pl.DataFrame, held: PlanTable | None, key: Dict[str, pl.DataType], folder: Path
 ) -> pl.Series:
     """The masterid of the row of the target that each row's key finds."""
     if held is None or not rows.height:
         return pl.Series("_masterid", [None], dtype=pl.String).new_from_index(0, rows.height)
-    places = match_rows(FrameTable(rows), held, key).places
-    return texts_of(held, MASTERID).gather(places).alias("_masterid")
+    places = match_rows(FrameTable(rows), held, key, folder / "left").places
+    return rows_at(held, [MASTERID], places)[MASTERID].alias("_masterid")
 
 
 def rows_missing(
@@ -321,10 +326,10 @@ def rows_missing(
         .get_column("key")
         .drop_nulls()
     )
-    keys = rows.column("_key") if len(removed) else None
-    if keys is None:
+    if not len(removed):
         return lacking
-    return lacking & ~keys.is_in(removed.implode())
+    is_removed = [frame["_key"].is_in(removed.implode()) for frame in rows.frames(["_key"])]
+    return lacking & ~pl.concat(is_removed)
 
 
 def list_missing(rows: FinalRows, missing: pl.Series) -> Iterator[pl.DataFrame]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
+from queue import Full, Queue
+from typing import Self
 
 import polars as pl
 from polars.io.plugins import register_io_source
@@ -13,6 +16,7 @@ from polars.io.plugins import register_io_source
 from migrate import parquet
 from migrate.plan.document import PlannedFile
 from migrate.plan.partitions import own_copy
+from migrate.plan.tables import in_chunks
 from migrate.workspace import entry_of, replacing
 
 SOURCE = pl.Struct(
@@ -38,6 +42,8 @@ SPILL = "spill-"
 """Begins the name of a folder for rows put aside while the plan is made; no dataset is named so."""
 
 ROWS_A_GROUP = 16_000
+_WAITING = 1
+_PATIENCE_S = 1.0
 _PAGE_BYTES = 1 << 20
 
 
@@ -80,7 +86,7 @@ def write_frames(
 
     **Guarantees**: the same rows give the same bytes, wherever one frame ends and the next begins.
     """
-    groups = in_groups(frames, ROWS_A_GROUP)
+    groups = in_chunks(frames, ROWS_A_GROUP)
     first = next(groups, None)
     second = next(groups, None)
     if first is None or second is None:
@@ -109,16 +115,51 @@ def write_frames(
     return _entry(path, folder, rows)
 
 
-def in_groups(frames: Iterable[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:
-    """The same rows in frames of `rows` each, the last one shorter."""
-    left: pl.DataFrame | None = None
-    for frame in frames:
-        left = frame if left is None else pl.concat([left, frame])
-        whole = left.height - left.height % rows
-        yield from left[:whole].iter_slices(rows)
-        left = own_copy(left[whole:])
-    if left is not None and left.height:
-        yield left
+class _Stopped(Exception):
+    """The rows of a file that is written beside another one come to no end."""
+
+
+class Beside:
+    """A file that is written, as `write_frames` does, while others are made: what is added goes there a little later.
+
+    As a context; where the block raises, nothing is written.
+    """
+
+    def __init__(self, write: Callable[[Iterator[pl.DataFrame]], PlannedFile]) -> None:
+        self._waiting: Queue[pl.DataFrame | None] = Queue(_WAITING)
+        self._is_stopped = False
+        self._pool = ThreadPoolExecutor(1)
+        self._file = self._pool.submit(write, self._frames())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_others: object) -> None:
+        self._is_stopped = kind is not None
+        self._put(None)
+        self._pool.shutdown()
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Puts rows behind those that are there. **Raises**: whatever has stopped the writing."""
+        self._put(frame)
+        if self._file.done():
+            self._file.result()
+
+    def file(self) -> PlannedFile:
+        """The whole file, once the context has ended. **Raises**: whatever has stopped the writing."""
+        return self._file.result()
+
+    def _put(self, frame: pl.DataFrame | None) -> None:
+        while not self._file.done():
+            with contextlib.suppress(Full):
+                self._waiting.put(frame, timeout=_PATIENCE_S)
+                return
+
+    def _frames(self) -> Iterator[pl.DataFrame]:
+        while (frame := self._waiting.get()) is not None:
+            yield frame
+        if self._is_stopped:
+            raise _Stopped
 
 
 def _entry(path: Path, folder: Path, rows: int) -> PlannedFile:

@@ -12,7 +12,7 @@ cannot know which of the two it has before it, so it says what would happen, in 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -20,6 +20,7 @@ import polars as pl
 from migrate.mapping.texts import NOBODY, PLACEHOLDER
 from migrate.plan.classify import Labels
 from migrate.plan.document import SharedKey
+from migrate.plan.partitions import some_of
 from migrate.plan.tables import PlanTable
 from migrate.sentence import Sentence
 
@@ -33,6 +34,8 @@ ODD_SCHEMA = {
 """`what`: shared, placeholder or look_alike; `like`: the form in which look-alikes are the same."""
 
 _PART_ROWS = 500_000
+HASHES_AT_ONCE = 4_000_000
+"""So many hashes are sorted at once."""
 BEFORE_COLLAPSE = ("nobody", "collapsed")
 """What `keys.parquet` calls keys that rows shared before they became one; the rest of it is of the planned rows."""
 LISTED = 100
@@ -41,23 +44,35 @@ _BETWEEN = "\x1f"
 
 
 def odd_values(
-    values: pl.Series, columns: Sequence[str], *, alternative: bool
+    values: Callable[[], Iterator[pl.Series]], columns: Sequence[str], *, alternative: bool
 ) -> tuple[pl.DataFrame, SharedKey]:
     """The odd values of one key over the planned rows, most rows first, and their counts.
 
-    The rows of one dataset are unique by its own key, so values are shared under an `alternative` key only. Values are
-    counted where they are odd: to count all would take many times the memory of the values.
+    `values` gives them part by part, as often as it is called. The rows of one dataset are unique by its own key, so
+    values are shared under an `alternative` key only. Values are counted where they are odd: to count all would take
+    many times the memory of the values.
     """
     name = ", ".join(columns)
-    values = values.rename("value")
-    filled = values.drop_nulls() if values.null_count() else values
-    if alternative:
-        shared = _counted(filled.filter(repeated_hashes(filled.hash())))
-    else:
-        shared = _counted(filled.clear())
+    empty = 0
+    hashes = [pl.Series(dtype=pl.UInt64)]
+    forms = [pl.Series(dtype=pl.UInt64)]
+    placeholder = [pl.Series(dtype=pl.String)]
+    for part in values():
+        empty += part.null_count()
+        filled = part.drop_nulls()
+        placeholder.append(_some(filled, filled.str.contains(PLACEHOLDER)))
+        forms += [folded(some).hash() for some in value_parts(filled)]
+        if alternative:
+            hashes.append(filled.hash())
+    several = repeated_hashes(pl.concat(hashes))
+    like = repeated_hashes(pl.concat(forms))
+    del hashes, forms
+    shared = _counted(
+        _picked(values(), several) if alternative else several.clear().cast(pl.String)
+    )
     shared = shared.filter(pl.col("rows") > 1)
-    placeholders = _counted(filled.filter(filled.str.contains(PLACEHOLDER)))
-    alike = _look_alikes(filled)
+    placeholders = _counted(pl.concat(placeholder))
+    alike = _look_alikes(_picked(values(), like))
     odd = pl.concat(
         [
             frame.select(
@@ -78,7 +93,7 @@ def odd_values(
     ).sort(["what", "rows", "like", "value"], descending=[False, True, False, False])
     return odd, SharedKey(
         columns=tuple(columns),
-        empty=values.null_count(),
+        empty=empty,
         shared=shared.height,
         shared_rows=int(shared.get_column("rows").sum()),
         placeholders=placeholders.height,
@@ -92,11 +107,30 @@ def repeated_hashes(hashes: pl.Series) -> pl.Series:
     """Which rows have a hash that another row has too: all that may be the same are among them, and little else; null
     is like nothing.
 
-    Sorting numbers takes a fraction of the memory that grouping the values would.
+    Sorting numbers takes a fraction of the memory that grouping the values would; many are sorted some at a time.
     """
-    ordered = hashes.sort()
-    several = ordered.filter((ordered == ordered.shift(1)).fill_null(value=False)).unique()
-    return hashes.is_in(several.implode()).fill_null(value=False)
+    count = 1 + len(hashes) // HASHES_AT_ONCE
+    several = [pl.Series(dtype=pl.UInt64)]
+    for number in range(count):
+        ordered = (hashes.filter(hashes % count == number) if count > 1 else hashes).sort()
+        again = (ordered == ordered.shift(1)).fill_null(value=False)
+        several.append(ordered.filter(again).unique())
+    return hashes.is_in(pl.concat(several).implode()).fill_null(value=False)
+
+
+def _picked(parts: Iterator[pl.Series], wanted: pl.Series) -> pl.Series:
+    """The values, of those that are none of null, that `wanted` says true of."""
+    picked = [pl.Series(dtype=pl.String)]
+    start = 0
+    for part in parts:
+        filled = part.drop_nulls()
+        picked.append(_some(filled, wanted.slice(start, len(filled))))
+        start += len(filled)
+    return pl.concat(picked)
+
+
+def _some(values: pl.Series, wanted: pl.Series) -> pl.Series:
+    return some_of(values.to_frame(), wanted).to_series()
 
 
 def _counted(values: pl.Series) -> pl.DataFrame:
@@ -108,11 +142,7 @@ def _look_alikes(values: pl.Series) -> pl.DataFrame:
 
     Two values look alike where their forms are the same and they are not: one value many times is no look-alike.
     """
-    some = pl.DataFrame(schema={"value": pl.String})
-    if len(values):
-        form = pl.concat([folded(part).hash() for part in value_parts(values)])
-        some = values.filter(repeated_hashes(form)).rename("value").to_frame()
-    counted = some.group_by("value").len(name="rows")
+    counted = values.rename("value").to_frame().group_by("value").len(name="rows")
     like = counted.with_columns(folded(counted.get_column("value")).alias("like"))
     return like.filter(pl.col("like").len().over("like") > 1)
 
@@ -157,10 +187,9 @@ class KeyClusters:
 
 def find_clusters(losers: PlanTable, key: str) -> KeyClusters:
     """The clusters of the rows that were collapsed, from the keys of those that lost; `key`: the columns' names."""
-    keys = losers.column("key")
-    if keys is None or not len(keys):
+    if not losers.height:
         return KeyClusters(0, pl.DataFrame(schema=ODD_SCHEMA))
-    keys = keys.rename("value")
+    keys = pl.concat([frame["key"] for frame in losers.frames(["key"])]).rename("value")
     is_nobody = keys.str.contains(NOBODY)
     nobody = _sizes(keys.filter(is_nobody))
     others = keys.filter(~is_nobody)
@@ -229,14 +258,13 @@ def look_alike_warnings(
 
 def _new_beside(rows: PlanTable, labels: Labels, held: PlanTable, key: Sequence[str]) -> int:
     """How many planned rows without a row in the target have a key that one which is none of ours looks like."""
-    taken = labels.of_all.drop_nulls()
     is_new = labels.of_all.is_null()
     if labels.touched is not None:
         is_new &= labels.touched
-    is_ours = pl.select(pl.repeat(value=False, n=held.height)).to_series()
-    is_ours = is_ours.scatter(taken, True) if len(taken) else is_ours
+    is_nobodys = pl.repeat(value=True, n=held.height, eager=True)
+    is_nobodys = is_nobodys.scatter(labels.of_all.drop_nulls(), False)
     new = _forms(rows, key, is_new)
-    others = _forms(held, key, ~is_ours)
+    others = _forms(held, key, is_nobodys)
     if new is None or others is None or not len(new) or not len(others):
         return 0
     return int(new.is_in(others.unique().implode()).sum())
@@ -244,15 +272,13 @@ def _new_beside(rows: PlanTable, labels: Labels, held: PlanTable, key: Sequence[
 
 def _forms(table: PlanTable, key: Sequence[str], wanted: pl.Series) -> pl.Series | None:
     """Hashes of some rows' keys without what may count as nothing; None where the table shows no key."""
-    columns = [table.column(name) for name in key]
-    if any(column is None for column in columns):
+    if not set(key) <= set(table.names):
         return None
-    parts = [
-        column.cast(pl.String).filter(wanted).alias(f"k{place}")
-        for place, column in enumerate(columns)
-        if column is not None
-    ]
-    texts = pl.DataFrame(parts).select(pl.concat_str(pl.all(), separator=_BETWEEN)).to_series()
-    filled = texts.drop_nulls()
-    hashes = [folded(part).hash() for part in value_parts(filled)]
-    return pl.concat([pl.Series(dtype=pl.UInt64), *hashes])
+    hashes = [pl.Series(dtype=pl.UInt64)]
+    start = 0
+    for frame in table.frames(key):
+        mine = frame.select(key).filter(wanted.slice(start, frame.height))
+        start += frame.height
+        text = pl.concat_str(pl.col(key).cast(pl.String), separator=_BETWEEN)
+        hashes.append(folded(mine.select(text).to_series().drop_nulls()).hash())
+    return pl.concat(hashes)

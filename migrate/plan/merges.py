@@ -8,8 +8,9 @@ values that differ in letter case, spaces or Unicode form only are counted apart
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import polars as pl
 
@@ -18,8 +19,11 @@ from migrate.plan.classify import ComparedColumns, Labels
 from migrate.plan.compare import comparable, read_text
 from migrate.plan.document import MergeForecast, SharedKey
 from migrate.plan.keys import ODD_SCHEMA, odd_values, repeated_hashes
-from migrate.plan.tables import PlanTable
+from migrate.plan.matching import Aligned
+from migrate.plan.partitions import some_of
+from migrate.plan.tables import PlanTable, in_chunks, rows_at, texts_of
 
+_ROWS = 128_000
 CLUSTER_SCHEMA = {
     "cluster": pl.UInt32,
     "records": pl.UInt32,
@@ -67,7 +71,7 @@ def forecast_merges(
     """
     keys = [list(columns.key), *(list(key) for key in alternatives)]
     odd = [
-        odd_values(_own_values(planned, key), key, alternative=at > 0)
+        odd_values(partial(_own_values, planned, key), key, alternative=at > 0)
         for at, key in enumerate(keys)
     ]
     # Planned rows are unique by their own key, so only another key can make two of them one.
@@ -88,23 +92,16 @@ def _is_odd(count: SharedKey) -> bool:
     return bool(count.shared or count.placeholders or count.look_alikes)
 
 
-def _own_values(planned: Planned, key: Sequence[str]) -> pl.Series:
-    values = (
-        _columns(planned.rows, key)
-        .select(_key_text([pl.col(name) for name in key]).alias("value"))
-        .to_series()
-    )
-    if planned.touched is None:
-        return values
-    return values.filter(planned.touched)
-
-
-def _columns(rows: PlanTable, names: Sequence[str]) -> pl.DataFrame:
-    """Columns that the rows have."""
-    columns_by_name = {name: rows.column(name) for name in names}
-    return pl.DataFrame(
-        [column.alias(name) for name, column in columns_by_name.items() if column is not None]
-    )
+def _own_values(planned: Planned, key: Sequence[str]) -> Iterator[pl.Series]:
+    """The values of a key of the planned rows, part by part."""
+    text = _key_text([pl.col(name) for name in key]).alias("value")
+    start = 0
+    for frame in planned.rows.frames(key):
+        values = frame.select(text).to_series()
+        if planned.touched is not None:
+            values = values.filter(planned.touched.slice(start, frame.height))
+        start += frame.height
+        yield values
 
 
 def _key_text(parts: Sequence[pl.Expr]) -> pl.Expr:
@@ -128,67 +125,92 @@ def _shares(
     of.
     """
     shares = [pl.DataFrame(schema={"node": pl.Int64, "through": pl.String, "value": pl.String})]
+    beyond = _rows_beyond(planned, held)
     for key in merging:
-        values = _values_of_both(planned, held, {name: types[name] for name in key})
+        values = _Values(planned, held, beyond, {name: types[name] for name in key}).shared()
         nodes = values.unique(["node", "value"], maintain_order=True)
         shared = nodes.filter(pl.col("node").len().over("value") > 1)
         shares.append(shared.select("node", pl.lit(", ".join(key)).alias("through"), "value"))
     return pl.concat(shares)
 
 
-def _values_of_both(
-    planned: Planned, held: PlanTable | None, key: Mapping[str, pl.DataType]
-) -> pl.DataFrame:
-    """`node, value` of all that may share a value with another node; of the others only few."""
-    nodes = pl.int_range(planned.rows.height, dtype=pl.Int64, eager=True)
-    sides = [_Side(nodes, lambda: _our_values(planned, key))]
-    if held is not None and all(held.column(name) is not None for name in key):
-        sides.append(_Side(_node_of_held(planned, held.height), lambda: _their_values(held, key)))
-    return pl.concat(_candidates(sides))
-
-
-def _their_values(held: PlanTable, key: Mapping[str, pl.DataType]) -> pl.Series:
-    text = _key_text([read_text(pl.col(name), dtype) for name, dtype in key.items()]).alias("value")
-    return _columns(held, list(key)).select(text).to_series()
-
-
-def _our_values(planned: Planned, key: Mapping[str, pl.DataType]) -> pl.Series:
-    text = _key_text([comparable(pl.col(name), dtype) for name, dtype in key.items()]).alias(
-        "value"
-    )
-    values = _columns(planned.rows, list(key)).select(text).to_series()
-    if planned.touched is None:
-        return values
-    ours = pl.DataFrame([values, planned.touched.alias("touched")])
-    return ours.select(pl.when("touched").then(pl.col("value")).alias("value")).to_series()
+def _rows_beyond(planned: Planned, held: PlanTable | None) -> pl.Series:
+    """Which of the target's rows no planned row has the key of."""
+    if held is None:
+        return pl.Series(dtype=pl.Boolean)
+    beyond = pl.repeat(value=True, n=held.height, eager=True)
+    return beyond.scatter(planned.labels.matches.drop_nulls(), False)
 
 
 @dataclass(frozen=True)
-class _Side:
-    """The node of each row on one side, and how its values of a key are read: they are not kept, being long."""
+class _Values:
+    """The values of a key of planned rows and of the target's, read as often as asked for: they are long texts."""
 
-    nodes: pl.Series
-    read: Callable[[], pl.Series]
+    planned: Planned
+    held: PlanTable | None
+    beyond: pl.Series
+    key: Mapping[str, pl.DataType]
 
+    def shared(self) -> pl.DataFrame:
+        """`node, value` of all that may share a value with another node; of the others only few.
 
-def _candidates(sides: Sequence[_Side]) -> list[pl.DataFrame]:
-    """The values whose hash stands on another row too; a row of the target with its own planned row's value is none.
+        Those are the values whose hash stands on another row too. Most of many values stand alone: to group the texts
+        themselves would take many times the memory.
+        """
+        hashes = [pl.Series(dtype=pl.UInt64), *(_hashes(part["value"]) for part in self.parts())]
+        several = repeated_hashes(pl.concat(hashes))
+        rows = [pl.DataFrame(schema={"node": pl.Int64, "value": pl.String})]
+        start = 0
+        for part in self.parts():
+            rows.append(some_of(part, several.slice(start, part.height)))
+            start += part.height
+        # in the order of the nodes: the planned rows before those of the target
+        return pl.concat(rows).sort("node", maintain_order=True)
 
-    Most of many values stand alone: to group the texts themselves would take many times the memory.
-    """
-    ours = _hashes(sides[0].read())
-    hashes = [ours, *(_unlike_own(_hashes(side.read()), side.nodes, ours) for side in sides[1:])]
-    several = repeated_hashes(pl.concat(hashes))
-    candidates = [pl.DataFrame(schema={"node": pl.Int64, "value": pl.String})]
-    at = 0
-    for side in sides:
-        mine = several.slice(at, len(side.nodes))
-        at += len(side.nodes)
-        if mine.any():
-            candidates.append(
-                pl.DataFrame([side.nodes.filter(mine).alias("node"), side.read().filter(mine)])
-            )
-    return candidates
+    def parts(self) -> Iterator[pl.DataFrame]:
+        """`node, value` of the rows on both sides; a row of the target with its own planned row's value is none."""
+        there = self.planned.labels.there
+        if self.held is None or there is None or not set(self.key) <= set(self.held.names):
+            yield from self._ours(in_chunks(self.planned.rows.frames(list(self.key)), _ROWS))
+            return
+        yield from self._both(there)
+        yield from self._beyond(self.held)
+
+    def _ours(self, frames: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+        parts = [comparable(pl.col(name), dtype) for name, dtype in self.key.items()]
+        text = _key_text(parts).alias("value")
+        touched = self.planned.touched
+        start = 0
+        for frame in frames:
+            values = frame.select(text)
+            if touched is not None:
+                is_planned = touched.slice(start, frame.height)
+                values = values.select(pl.when(is_planned).then("value").alias("value"))
+            nodes = pl.int_range(start, start + frame.height, dtype=pl.Int64, eager=True)
+            start += frame.height
+            yield values.select(nodes.alias("node"), "value")
+
+    def _both(self, there: Aligned) -> Iterator[pl.DataFrame]:
+        names = list(self.key)
+        text = self._read()
+        ours = self._ours(in_chunks(self.planned.rows.frames(names), there.rows))
+        for own, held in zip(ours, there.chunks(names), strict=True):
+            yield own
+            theirs = own.select("node", own=pl.col("value")).hstack(held.select(text))
+            yield theirs.filter(pl.col("value").ne_missing(pl.col("own"))).drop("own")
+
+    def _beyond(self, held: PlanTable) -> Iterator[pl.DataFrame]:
+        text = self._read()
+        start = 0
+        for frame in texts_of(held, list(self.key)):
+            place = pl.int_range(start, start + frame.height, dtype=pl.Int64, eager=True)
+            node = (place + self.planned.rows.height).alias("node")
+            yield frame.select(node, text).filter(self.beyond.slice(start, frame.height))
+            start += frame.height
+
+    def _read(self) -> pl.Expr:
+        parts = [read_text(pl.col(name), dtype) for name, dtype in self.key.items()]
+        return _key_text(parts).alias("value")
 
 
 def _hashes(values: pl.Series) -> pl.Series:
@@ -196,25 +218,6 @@ def _hashes(values: pl.Series) -> pl.Series:
     return hashes.select(
         pl.when(pl.col("value").is_not_null()).then(pl.col("hash")).alias("hash")
     ).to_series()
-
-
-def _unlike_own(hashes: pl.Series, nodes: pl.Series, ours: pl.Series) -> pl.Series:
-    """The hashes of rows of the target, null where the planned row that each belongs to has the same."""
-    planned = pl.when(pl.col("node") < len(ours)).then(pl.col("node")).alias("node")
-    own = ours.gather(nodes.alias("node").to_frame().select(planned).to_series())
-    both = pl.DataFrame([hashes.alias("hash"), own.alias("own")])
-    return both.select(
-        pl.when(pl.col("hash").ne_missing(pl.col("own"))).then(pl.col("hash")).alias("hash")
-    ).to_series()
-
-
-def _node_of_held(planned: Planned, height: int) -> pl.Series:
-    """The node of each row of the target: its planned row's place, else a number beyond all of them."""
-    rows = planned.rows.height
-    nodes = pl.int_range(rows, rows + height, dtype=pl.Int64, eager=True)
-    matches = planned.labels.matches
-    places = matches.is_not_null().arg_true()
-    return nodes.scatter(matches.gather(places), places.cast(pl.Int64)).alias("node")
 
 
 def _members(shares: pl.DataFrame, planned: Planned) -> pl.DataFrame:
@@ -240,7 +243,7 @@ def _members(shares: pl.DataFrame, planned: Planned) -> pl.DataFrame:
         schema={"node": pl.Int64, "cluster": pl.Int64},
     ).sort("cluster", "node")
     ours = members.get_column("node").filter(members.get_column("node") < planned.rows.height)
-    labels = planned.labels.of(ours, planned.labels.masterids).select(ours, "_change", "_masterid")
+    labels = planned.labels.of(ours).select(ours, "_change", "_masterid")
     known = members.join(labels, on="node", how="left", maintain_order="left")
     # The target merges when it is written to: a group in which nothing is sent stays as it is.
     is_sent = pl.col("_change").is_in(["create", "update", "unknown"]).fill_null(value=False)
@@ -286,8 +289,7 @@ def _describe(
     )
     count = planned.rows.height
     nodes = listed.filter("is_planned").get_column("node")
-    keys = _columns(planned.rows, ["_key"]).get_column("_key")
-    ours = pl.DataFrame([nodes, keys.gather(nodes)])
+    ours = rows_at(planned.rows, ["_key"], nodes).select(nodes, "_key")
     named = listed.join(ours, on="node", how="left", maintain_order="left")
     there = _names_there(
         named.filter(~pl.col("is_planned")).get_column("node") - count, held, columns
@@ -317,15 +319,8 @@ def _names_there(
     schema = {"node": pl.Int64, "held_key": pl.String, "held_masterid": pl.String}
     if held is None or not len(places):
         return pl.DataFrame(schema=schema)
-    columns_by_name = {name: held.column(name) for name in (*columns.key, MASTERID)}
-    texts = pl.DataFrame(
-        [
-            part.gather(places).alias(name)
-            for name, part in columns_by_name.items()
-            if part is not None
-        ],
-    )
-    parts = [pl.col(name).fill_null("") for name in columns.key if name in texts.columns]
+    texts = rows_at(held, [*columns.key, MASTERID], places)
+    parts = [pl.col(name).fill_null("") for name in columns.key if name in held.names]
     if parts:
         key = pl.concat_str(parts, separator=", ")
     else:

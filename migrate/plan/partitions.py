@@ -46,6 +46,16 @@ def own_copy(frame: pl.DataFrame) -> pl.DataFrame:
     return _with_nulls(pl.read_ipc(memory), frame.schema, frame.height)
 
 
+def some_of(frame: pl.DataFrame, wanted: pl.Series) -> pl.DataFrame:
+    """The rows that `wanted` says true of, which may be kept for long: a few of many get memory of their own."""
+    rows = frame.filter(wanted)
+    if not rows.height:
+        return rows.clear()
+    if rows.height * 2 > frame.height:
+        return rows
+    return own_copy(rows)
+
+
 def _filled(frame: pl.DataFrame) -> list[str]:
     """The columns that have values, at least one: a mapping has many that a shop never fills."""
     return [column.name for column in frame if column.null_count() < frame.height] or frame.columns[
@@ -110,6 +120,11 @@ class Partitions:
     def schema(self) -> Mapping[str, pl.DataType]:
         """The columns and their types, as the first frame had them; none before it came."""
         return self._schema or {}
+
+    @property
+    def names(self) -> Collection[str]:
+        """The columns there are."""
+        return self.schema.keys()
 
     def know(self, schema: Mapping[str, pl.DataType]) -> None:
         """Takes the columns, where none are known yet: a store that no row comes to has them all the same."""
@@ -201,46 +216,56 @@ class Partitions:
 
 
 class PartitionSet:
-    """Rows on their way into buckets, each of which is taken alone and in one frame: few in memory for long.
+    """Rows on their way into buckets, each of which is read alone: few in memory for long.
 
-    `sizes`: how many rows each will have, one or more. The bound of memory is for all of them together.
+    The bound of memory is for all of them together.
     """
 
-    def __init__(self, folder: Path, sizes: Sequence[int], hold_bytes: int = HOLD_BYTES) -> None:
+    def __init__(self, folder: Path, count: int, hold_bytes: int = HOLD_BYTES) -> None:
         # none writes by itself: the one that holds most does, when all hold too much
-        self._stores = [
-            Partitions(folder / f"{place:04d}", sys.maxsize) for place in range(len(sizes))
-        ]
-        self._sizes = sizes
+        self.stores = [Partitions(folder / f"{place:04d}", sys.maxsize) for place in range(count)]
         self._hold_bytes = hold_bytes
         self._taken = 0
+
+    def know(self, schema: Mapping[str, pl.DataType]) -> None:
+        """Takes the columns, for buckets that no row comes to."""
+        for store in self.stores:
+            store.know(schema)
 
     def add(self, frame: pl.DataFrame, bucket: pl.Series) -> None:
         """Puts each row into the bucket whose place from 0 `bucket` says, behind those that are there.
 
         Where a frame is split, each part gets memory of its own: one may wait for long, and would keep that of all.
         """
+        if not frame.height:
+            return
         if bucket.n_unique() == 1:
-            self._stores[bucket[0]].add(frame)
+            self.stores[bucket[0]].add(frame)
         else:
             numbered = frame.with_columns(bucket.alias("_bucket"))
             parts = numbered.partition_by("_bucket", as_dict=True, include_key=False)
             for (place,), part in parts.items():
-                self._stores[place].add(own_copy(part))
-        while sum(store.held_bytes for store in self._stores) > self._hold_bytes:
-            max(self._stores, key=lambda store: store.held_bytes).write()
+                self.stores[place].add(own_copy(part))
+        while sum(store.held_bytes for store in self.stores) > self._hold_bytes:
+            max(self.stores, key=lambda store: store.held_bytes).write()
 
-    def take_full(self) -> Iterator[pl.DataFrame]:
-        """The rows of each bucket that has all of its own, once those before it were taken; then they are gone here."""
-        while (
-            self._taken < len(self._stores)
-            and self._stores[self._taken].height == self._sizes[self._taken]
-        ):
-            store = self._stores[self._taken]
-            self._taken += 1
-            rows = store.whole()
-            store.clear()
-            yield rows
+    def take_full(self, sizes: Sequence[int]) -> Iterator[pl.DataFrame]:
+        """The rows of each bucket that has all of its own, `sizes`, once those before it were taken."""
+        while self._taken < len(sizes) and self.stores[self._taken].height == sizes[self._taken]:
+            yield self.take()
+
+    def take(self) -> pl.DataFrame:
+        """The rows of the next bucket; then they are gone here."""
+        store = self.stores[self._taken]
+        self._taken += 1
+        rows = store.whole()
+        store.clear()
+        return rows
+
+    def take_all(self) -> Iterator[pl.DataFrame]:
+        """The rows of each bucket that is left, once no more come."""
+        while self._taken < len(self.stores):
+            yield self.take()
 
 
 def work_ahead(act: Callable[[T], R], parts: Iterable[T]) -> Iterator[R]:

@@ -10,7 +10,7 @@ missed, the other has seen. What only an earlier round has seen is looked up alo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,7 +75,7 @@ class TargetReader(Protocol):
 
 @dataclass(frozen=True)
 class Held:
-    """The rows of the target, oldest modification first, each once, read from the files a column at a time."""
+    """The rows of the target, oldest modification first, each once, read from the files one after the other."""
 
     folder: Path
     reading: TargetReading
@@ -85,12 +85,15 @@ class Held:
         """How many rows there are."""
         return self.reading.rows
 
-    def column(self, name: str) -> pl.Series | None:
-        """One column as text, None where the export does not show it."""
+    @property
+    def names(self) -> Collection[str]:
+        """The columns that the export shows."""
+        return self.reading.columns
+
+    def frames(self, names: Sequence[str]) -> Iterator[pl.DataFrame]:
+        """Columns as texts, file by file."""
         files = [self.folder / file.path for file in self.reading.files]
-        if name in self.reading.columns and not files:
-            return pl.Series(name, [], dtype=pl.String)
-        return ParquetTable(files, self.reading.columns, self.height).column(name)
+        return ParquetTable(files, self.names, self.height).frames(names)
 
 
 def read_target(

@@ -38,18 +38,41 @@ REJECTS_SCHEMA = {
 EXAMPLES_SCHEMA = dict.fromkeys(["column", "loss", "before", "after", "source", "id"], pl.String)
 
 
+FACTS = pl.Schema({"_hash": pl.UInt64(), "_recency": pl.Datetime("us"), CREATED: pl.Datetime("us")})
+
+
 @dataclass(frozen=True)
 class Narrow:
-    """What decides of each accepted row whether it is sent, and when: few bytes a row, in the rows' order.
+    """What decides of each accepted row whether it is sent, and when, in the rows' order: eight bytes a row each.
 
-    `keys` are hashes: rows of one key have the same, and so may others. `touched`: whether the plan is of the row:
-    inside of its scope, or perhaps changed by a delta; None where all rows are planned.
+    `facts` has the columns of `FACTS`; they are read when they are asked for. `touched`: whether the plan is of the
+    row: inside of its scope, or perhaps changed by a delta; None where all rows are planned.
     """
 
-    keys: pl.Series
-    recency: pl.Series
-    created: pl.Series
+    facts: Partitions
     touched: pl.Series | None = None
+
+    @property
+    def keys(self) -> pl.Series:
+        """Hashes of the keys: rows of one key have the same, and so may others."""
+        return self._column("_hash")
+
+    @property
+    def recency(self) -> pl.Series:
+        """What tells which of two rows is newer."""
+        return self._column("_recency")
+
+    @property
+    def created(self) -> pl.Series:
+        """When the records were created."""
+        return self._column(CREATED)
+
+    def _column(self, name: str) -> pl.Series:
+        nothing = pl.Series(name, dtype=FACTS[name])
+        column: pl.Series = pl.concat(
+            [nothing, *(frame[name] for frame in self.facts.frames([name]))], rechunk=True
+        )
+        return column
 
 
 @dataclass(frozen=True)
@@ -137,7 +160,11 @@ def map_files(
     They are accepted, or rejected, or counted as filtered; all but a few stand in files below `folder`. `tick` is told
     the records of each part as it is done, and may raise to stop.
     """
-    stores = (Partitions(folder / "accepted"), Partitions(folder / "rejects"))
+    stores = (
+        Partitions(folder / "accepted"),
+        Partitions(folder / "rejects"),
+        Partitions(folder / "facts"),
+    )
     mappers = [_FileMapper(*file) for file in files]
     schema = dict(mappers[0].schema)
     for mapper in mappers[1:]:
@@ -250,10 +277,8 @@ class _Taking:
     schema: Dict[str, pl.DataType]
     accepted: Partitions
     rejected: Partitions
-    keys: list[pl.Series] = field(default_factory=list)
-    created: list[pl.Series] = field(default_factory=list)
+    facts: Partitions
     anew: list[pl.DataFrame] = field(default_factory=list)
-    recency: list[pl.Series] = field(default_factory=list)
     touched: list[pl.Series] = field(default_factory=list)
     large: list[pl.DataFrame] = field(default_factory=list)
     counted: list[Mapped] = field(default_factory=list)
@@ -302,10 +327,10 @@ class _Taking:
         rows = fit_rows(made.drop("_touched"), self.schema, self.number)
         large = large_rows(self.mapping, rows, way.batch_bytes)
         self.large.append(large.with_columns(pl.col("_at") + self.accepted.height))
-        # A hash, not the text: some twenty bytes a row are all that stays in memory of every row.
-        self.keys.append(rows.get_column("_key").hash())
-        self.recency.append(rows.get_column("_recency"))
-        self.created.append(created_of(frame, rows, way.settings))
+        # A hash, not the text, where rows are looked at by their keys.
+        keys = rows.get_column("_key").hash().alias("_hash")
+        created = created_of(frame, rows, way.settings)
+        self.facts.add(pl.DataFrame([keys, rows.get_column("_recency"), created]))
         self.touched.append(made.get_column("_touched"))
         self.accepted.add(rows)
 
@@ -327,6 +352,7 @@ def _joined(files: Sequence[_Taking]) -> MappedRows:
     """What became of all records, once the last one was taken."""
     first = files[0]
     first.accepted.settle()
+    first.facts.settle()
     counted = [join_mapped(one.counted) for one in files]
     tallies = [one.tally() for one in files]
     set_aside = []
@@ -358,9 +384,7 @@ def _narrow_of(files: Sequence[_Taking]) -> Narrow:
         return together
 
     return Narrow(
-        whole(file.keys for file in files),
-        whole(file.recency for file in files),
-        whole(file.created for file in files),
+        files[0].facts,
         whole(file.touched for file in files) if files[0].file.way.is_narrow else None,
     )
 

@@ -16,13 +16,15 @@ from migrate.plan.classify import Labels
 from migrate.plan.collapse import resource_of, source_of
 from migrate.plan.collapsed_rows import FinalRows
 from migrate.plan.document import PlannedFile
-from migrate.plan.files import LEADING, SOURCES, stored_columns, write_frames
-from migrate.plan.partitions import Partitions, PartitionSet, own_copy
+from migrate.plan.files import LEADING, SOURCES, Beside, stored_columns, write_frames
+from migrate.plan.partitions import PartitionSet, own_copy, some_of
+from migrate.plan.tables import in_chunks
 from migrate.plan.tally import count_values
 
-RUN_ROWS = 128_000
+RUN_ROWS = 64_000
 """So many rows are sorted in memory at once."""
-_PAYLOAD_ROWS = 50_000
+_PAYLOAD_ROWS = 32_000
+_STEP_ROWS = 64_000
 _LABELS = {
     "_batch": pl.Int32(),
     "_slot": pl.Int32(),
@@ -75,7 +77,6 @@ def write_rows(
     """Writes `records.parquet` and `unchanged.parquet`, both in sending order, the first cut into batches."""
     counts = Counts()
     cutter = Cutter(batch_bytes)
-    unsent = Partitions(spill / "unchanged")
     leading = [pl.col(working).alias(name) for name, working in LEADING.items()]
     mapped = [
         pl.col(name).alias(stored)
@@ -84,20 +85,22 @@ def write_rows(
     types = {**given.rows.accepted.schema, **_LABELS}
     schema = pl.DataFrame(schema=types).select(*leading, *mapped).schema
 
+    rest = {name: schema[name] for name in schema if name not in ("batch", "position")}
+    aside = Beside(
+        lambda frames: write_frames(frames, rest, folder / "unchanged.parquet", plan_folder)
+    )
+
     def sent() -> Iterator[pl.DataFrame]:
         for run in _runs(given, spill):
             counts.add(run, given.mapping.resources)
             still = run.get_column("_change") == "unchanged"
-            unsent.add(own_copy(run.filter(still).select(*leading[2:], *mapped)))
-            yield cutter.number(run.filter(~still) if still.any() else run).select(
-                *leading, *mapped
-            )
+            # what is sent may wait for more, and few rows would keep the texts of whole runs
+            aside.add(some_of(run, still).select(*leading[2:], *mapped))
+            yield cutter.number(some_of(run, ~still)).select(*leading, *mapped)
 
-    records = write_frames(sent(), schema, folder / "records.parquet", plan_folder)
-    rest = {name: schema[name] for name in schema if name not in ("batch", "position")}
-    unchanged = write_frames(unsent.frames(), rest, folder / "unchanged.parquet", plan_folder)
-    unsent.clear()
-    return WrittenRecords((records, unchanged), cutter.batches, counts)
+    with aside:
+        records = write_frames(sent(), schema, folder / "records.parquet", plan_folder)
+    return WrittenRecords((records, aside.file()), cutter.batches, counts)
 
 
 def _runs(given: Rows, spill: Path) -> Iterator[pl.DataFrame]:
@@ -122,24 +125,23 @@ def _rows_by_run(given: Rows, spill: Path) -> Iterator[pl.DataFrame]:
     else:
         planned = int(touched.sum())
     sizes = [min(RUN_ROWS, planned - start) for start in range(0, planned, RUN_ROWS)]
-    buckets = PartitionSet(spill / "runs", sizes)
+    buckets = PartitionSet(spill / "runs", len(sizes))
     for rows in _ranked(given):
-        yield from buckets.take_full()
+        yield from buckets.take_full(sizes)
         buckets.add(rows, rows.get_column("_rank") // RUN_ROWS)
     # what the ranks took is free by now
-    yield from buckets.take_full()
+    yield from buckets.take_full(sizes)
 
 
 def _ranked(given: Rows) -> Iterator[pl.DataFrame]:
     """The planned rows part by part, with their labels and `_rank`, their place in the sending order."""
     ranks = _ranks_by_place(given)
-    masterids = given.labels.masterids
+    labels = in_chunks(given.labels.chunks(given.rows.height), _STEP_ROWS)
     at = 0
-    for frame in given.rows.frames(_needed(given)):
-        places = pl.int_range(at, at + frame.height, dtype=pl.UInt32, eager=True)
+    for frame in in_chunks(given.rows.frames(_needed(given)), _STEP_ROWS):
+        rank = ranks.slice(at, frame.height).alias("_rank")
         at += frame.height
-        rank = ranks.gather(places).alias("_rank")
-        ranked = frame.hstack([rank, *given.labels.of(places, masterids).get_columns()])
+        ranked = frame.hstack([rank, *next(labels).get_columns()])
         yield own_copy(ranked.filter(rank.is_not_null())) if rank.null_count() else ranked
 
 

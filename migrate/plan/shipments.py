@@ -87,30 +87,28 @@ def text_recipes() -> dict[str, pl.Expr]:
     }
 
 
-def recognise_recipe(pairs: pl.DataFrame, differing: pl.Series, dtype: pl.DataType) -> str | None:
-    """The name of a recipe that explains every value the target holds, None where there is none.
+def explaining(
+    dtype: pl.DataType | None,
+    pairs: pl.DataFrame | None = None,
+    names: Sequence[str] | None = None,
+) -> list[str]:
+    """The recipes, of those with these `names` (None: of all), that make each value that the target holds from ours.
 
-    One recipe must give exactly the target's value from ours in each row, whether it changes that value or not, and
-    change enough of them.
+    Exactly so, in each row, whether it changes that value or not. Of a type that is no text there are none.
 
-    **Shape**: `pairs` has `new`, ours, `old`, the target's text, and `sent`, whether the row sends a value; `differing`
-    tells which of those that do differ.
+    **Shape**: `pairs` has `new`, ours, and `old`, the target's text.
     """
-    if dtype != pl.String or int(differing.sum()) < LEAST_ROWS:
-        return None
-    # Most recipes are ruled out by the few rows that differ; the rest is looked at only for those that are left.
-    left = _explaining(pairs.filter(differing), list(text_recipes()))
-    explanations = _explaining(pairs.filter("sent"), left) if left else []
-    return explanations[0] if explanations else None
-
-
-def _explaining(pairs: pl.DataFrame, names: list[str]) -> list[str]:
+    if dtype != pl.String:
+        return []
     recipes = text_recipes()
+    left = list(recipes if names is None else names)
+    if pairs is None or not left:
+        return left
     # A column that the target does not hold is empty there, and no recipe's doing.
     stored = pl.when(pl.col("old") != "").then(pl.col("old"))
-    is_made = ((recipes[name] == stored).fill_null(value=False).all().alias(name) for name in names)
+    is_made = ((recipes[name] == stored).fill_null(value=False).all().alias(name) for name in left)
     explains = pairs.select(is_made).row(0, named=True)
-    return [name for name in names if explains[name]]
+    return [name for name in left if explains[name]]
 
 
 def is_spelling_only(pairs: pl.DataFrame, dtype: pl.DataType) -> bool:

@@ -10,8 +10,9 @@ diffly are measured where they are installed (dependency group `bench`). Process
 clock, for a machine that others use too.
 
 `collapse` is mapping and collapse alone, `plan` the whole plan of the rows as profiles (mapping, collapse, payloads,
-merge forecast, files), `report` the same and then its report with all lists. With `--doubles 10`, one in ten of the
-profiles shares its key with another.
+merge forecast, files), `duckdb` a script for DuckDB that writes the same rows and payloads (`plan_by_duckdb.py`;
+`--check` compares them value by value), `report` the same and then its report with all lists. With `--doubles 10`,
+one in ten of the profiles shares its key with another.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +36,7 @@ from typing import Any
 
 import plan_peers as peers
 import polars as pl
+from plan_by_duckdb import plan_by_duckdb
 
 PAGE_ROWS = 50_000
 COLUMNS = 14
@@ -46,8 +49,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--cases", default="ours,polars,pandas,diffly,plan,report")
+    parser.add_argument("--cases", default="ours,polars,pandas,diffly,plan,duckdb,report")
     parser.add_argument("--doubles", type=int, default=0)
+    parser.add_argument(
+        "--check", action="store_true", help="compare duckdb's rows with the plan's"
+    )
     parser.add_argument("--case", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -62,7 +68,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         prepare(folder, arguments.rows)
-        (folder / "doubles").write_text(str(arguments.doubles), encoding="utf-8")
+        write_snapshot(folder, arguments.doubles)
+        if arguments.check:
+            # in a process of its own: the system counts its memory for those that are begun from it later
+            _in_a_process("check", folder)
         found: dict[str, list[dict[str, float]]] = {case: [] for case in wanted}
         for _ in range(arguments.rounds):
             for case in wanted:
@@ -185,21 +194,20 @@ class Pages:
 def ours(folder: Path) -> int:
     """The tool's reading and comparison, pages kept as Parquet."""
     from migrate.plan.classify import ComparedColumns, label_rows
-    from migrate.plan.reading import Place, read_target
+    from migrate.plan.reading import ReadingPlace, read_target
     from migrate.progress import Silence
 
     with tempfile.TemporaryDirectory() as name:
-        place = Place(
+        place = ReadingPlace(
             "contacts", "d", Path(name) / "contacts", Path(name), lambda: datetime.now(UTC)
         )
         place.folder.mkdir()
         held = read_target(Pages(folder), place, Silence(), Event())
         planned = _planned(folder)
-        found = label_rows(planned, held, ComparedColumns(planned.types, ("key",)))
-        changes = found.labels.of(
-            pl.int_range(planned.height, dtype=pl.UInt32, eager=True), found.labels.masterids
-        )
-        return int((changes.get_column("_change") == "update").sum())
+        columns = ComparedColumns(planned.types, ("key",))
+        found = label_rows(planned, held, columns, Path(name) / "aside")
+        changes = found.labels.chunks(planned.height)
+        return sum(int((chunk.get_column("_change") == "update").sum()) for chunk in changes)
 
 
 def _planned(folder: Path) -> Any:  # its class is the tool's, which peers do not load
@@ -210,11 +218,14 @@ def _planned(folder: Path) -> Any:  # its class is the tool's, which peers do no
 
         types = pl.read_parquet_schema(next((folder / "planned").iterdir()))
 
-        def column(self, name: str) -> pl.Series | None:
-            return super().column("key" if name == "_key" else name)
+        def frames(self, names: Sequence[str]) -> Iterator[pl.DataFrame]:
+            stored = list(dict.fromkeys("key" if name == "_key" else name for name in names))
+            for frame in super().frames(stored):
+                yield frame.with_columns(pl.col("^key$").alias("_key")).select(names)
 
     rows = pl.scan_parquet(folder / "planned").select(pl.len()).collect().item()
-    return Planned(sorted((folder / "planned").iterdir()), Planned.types.names(), rows)
+    names = ["_key", *Planned.types.names()]
+    return Planned(sorted((folder / "planned").iterdir()), names, rows)
 
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -322,10 +333,9 @@ class _Snapshot:
     name, manifest_sha256, verdict, base, touched_from = "bench", "", "proven", None, 0
 
     def __init__(self, folder: Path) -> None:
-        self.files = sorted((folder / "planned").iterdir())
+        self.files = sorted((folder / "snapshot").iterdir())
         self.columns = [*TEXTS, *NUMBERS, "spent", "optin", "created_at"]
-        self.rows = pl.scan_parquet(folder / "planned").select(pl.len()).collect().item()
-        self.doubles = int((folder / "doubles").read_text(encoding="utf-8"))
+        self.rows = pl.scan_parquet(folder / "snapshot").select(pl.len()).collect().item()
 
     def resource(self, _name: str) -> _Snapshot:
         return self
@@ -336,26 +346,55 @@ class _Snapshot:
 
     def frames(self, fields, raw):  # type: ignore[no-untyped-def]  # as the snapshot's
         """The parts as texts."""
-        at = 0
+        own = ["_source", "_id", "_position"]
         for file in self.files:
-            frame = pl.read_parquet(file)
-            if self.doubles:
-                of_another = pl.int_range(pl.len()) % self.doubles == 0
-                frame = frame.with_columns(
-                    pl.when(of_another).then(pl.col("key").shift(-1)).otherwise("key").alias("key")
-                )
-            texts = frame.select(
-                _text(name) if name in frame.columns else pl.lit(None, pl.String).alias(name)
-                for name in sorted(fields)
-            )
-            yield texts.with_columns(
-                pl.lit("shop").alias("_source"),
-                frame.get_column("key").alias("_id"),
-                pl.lit(1, pl.Int64).alias("_page"),
-                pl.lit("{}").alias("_raw"),
-                pl.int_range(at, at + frame.height, dtype=pl.Int64, eager=True).alias("_position"),
-            )
-            at += frame.height
+            texts = pl.read_parquet(file, columns=[*sorted(fields), *own])
+            yield texts.with_columns(pl.lit(1, pl.Int64).alias("_page"), pl.lit("{}").alias("_raw"))
+
+
+def write_snapshot(folder: Path, doubles: int) -> None:
+    """The planned rows as texts; one in `doubles` of them, where that is not 0, has the key of the next."""
+    (folder / "snapshot").mkdir()
+    at = 0
+    for file in sorted((folder / "planned").iterdir()):
+        frame = pl.read_parquet(file)
+        texts = frame.select(*map(_text, frame.columns), pl.col("key").alias("_id"))
+        if doubles:
+            of_another = pl.int_range(pl.len()) % doubles == 0
+            key = pl.when(of_another).then(pl.col("key").shift(-1)).otherwise("key")
+            texts = texts.with_columns(key.alias("key"))
+        texts.with_columns(
+            pl.lit("shop").alias("_source"),
+            pl.int_range(at, at + frame.height, dtype=pl.Int64, eager=True).alias("_position"),
+        ).write_parquet(folder / "snapshot" / file.name)
+        at += frame.height
+
+
+def by_duckdb(folder: Path) -> int:
+    """A whole plan by a script for DuckDB."""
+    with tempfile.TemporaryDirectory() as name:
+        return plan_by_duckdb(folder, Path(name))
+
+
+def check(folder: Path) -> int:
+    """Raises SystemExit where the script's rows are not those of the plan, or in another order."""
+    with tempfile.TemporaryDirectory() as name:
+        out = Path(name)
+        (out / "peer").mkdir()
+        plan = _plan(folder, out)
+        plan_by_duckdb(folder, out / "peer")
+        for file in ("records.parquet", "unchanged.parquet"):
+            ours = pl.read_parquet(plan.folder / "contacts" / file)
+            theirs = pl.read_parquet(out / "peer" / file).rename({"key": "_key"})
+            theirs = theirs.with_columns(pl.col("_key").alias("key"))
+            names = [name for name in ours.columns if name != "sources"]
+            same = theirs.select(pl.col(name).cast(ours.schema[name]) for name in names)
+            if not same.equals(ours.select(names)):
+                raise SystemExit(f"{file}: the rows of duckdb are not those of the plan")
+            sizes = [frame["sources"].list.len().sum() for frame in (ours, theirs)]
+            if sizes[0] != sizes[1]:
+                raise SystemExit(f"{file}: {sizes} records went into the rows")
+    return 0
 
 
 def _text(name: str) -> pl.Expr:
@@ -372,6 +411,7 @@ IMPORTS = {
     "diffly": ("diffly",),
     "collapse": ("migrate.plan.build",),
     "plan": ("migrate.plan.build",),
+    "duckdb": ("duckdb",),
     "report": ("migrate.plan.build", "migrate.report.diff_page"),
 }
 CASES = {
@@ -381,6 +421,8 @@ CASES = {
     "diffly": peers.by_diffly,
     "collapse": mapped_and_collapsed,
     "plan": whole_plan,
+    "duckdb": by_duckdb,
+    "check": check,
     "report": plan_and_report,
 }
 

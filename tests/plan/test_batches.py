@@ -6,11 +6,13 @@ import itertools
 from datetime import datetime
 
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from migrate.mapping.model import Mapping
 from migrate.mapping.types import payloads
+from migrate.plan import batches
 from migrate.plan.batches import Cutter, large_rows, sending_ranks
 
 
@@ -107,3 +109,22 @@ def test_the_oldest_is_sent_first() -> None:
         None,
         2,
     ]
+
+
+@given(st.lists(st.tuples(st.none() | st.integers(0, 5), st.booleans()), max_size=30))
+def test_many_rows_are_put_in_the_order_that_few_are(drawn) -> None:
+    """Sorted some at a time, as Python sorts all of them."""
+    times = [None if day is None else datetime(2024, 1, 1 + day) for day, _ in drawn]
+    recency = pl.Series(times, dtype=pl.Datetime("us"))
+    sent = pl.Series([is_sent for _, is_sent in drawn], dtype=pl.Boolean)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batches, "ROWS_SORTED", 3)
+        ranks = sending_ranks(recency, sent).to_list()
+    order = sorted(
+        (place for place, (_, is_sent) in enumerate(drawn) if is_sent),
+        key=lambda place: (times[place] or datetime.min, place),
+    )
+    expected: list[int | None] = [None] * len(drawn)
+    for rank, place in enumerate(order):
+        expected[place] = rank
+    assert ranks == expected

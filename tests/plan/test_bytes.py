@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from migrate.plan import collapsed_rows, sending
+from migrate.plan import batches, collapsed_rows, keys, matching, sending
 from migrate.plan.partitions import Partitions, PartitionSet
 
 
@@ -63,6 +63,10 @@ def test_rows_on_disk_give_the_same_plan_as_rows_in_memory(
     monkeypatch.setattr(PartitionSet.__init__, "__defaults__", (200,))
     monkeypatch.setattr(collapsed_rows, "PART_ROWS", 7)
     monkeypatch.setattr(sending, "RUN_ROWS", 9)
+    monkeypatch.setattr(batches, "ROWS_SORTED", 6)
+    monkeypatch.setattr(matching, "KEYS_AT_ONCE", 5)
+    monkeypatch.setattr(matching, "CHUNK_ROWS", 8)
+    monkeypatch.setattr(keys, "HASHES_AT_ONCE", 4)
     second = bench.plan("plan-2")
     ours, theirs = tree(first.folder), tree(second.folder)
     # of several buckets the collapsed rows stand bucket by bucket, and samples are of those that come first

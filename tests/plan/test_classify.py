@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -11,6 +12,10 @@ from hypothesis import strategies as st
 from migrate.plan.classify import Classified, ComparedColumns, label_rows, label_unread
 from migrate.plan.tables import FrameTable
 
+NOWHERE = Path("nothing is put aside of so few rows")
+NO_LABELS = pl.DataFrame(
+    schema={"_change": pl.String, "_masterid": pl.String, "_changed": pl.List(pl.String)}
+)
 KEYS = ["k1", "k2", "k3", "k4"]
 TYPES = {"key": pl.String(), "name": pl.String(), "age": pl.Int32(), "nick": pl.String()}
 COLUMNS = ComparedColumns(TYPES, ("key",), ("nick",))
@@ -45,11 +50,10 @@ def planned_frame(planned: dict[str, dict[str, Any]]) -> pl.DataFrame:
 
 def labelled(found: Classified, rows: pl.DataFrame) -> pl.DataFrame:
     """The planned rows with their labels."""
-    return rows.hstack(
-        found.labels.of(
-            pl.int_range(rows.height, dtype=pl.UInt32, eager=True), found.labels.masterids
-        )
-    )
+    labels = pl.concat([NO_LABELS, *found.labels.chunks(rows.height)])
+    places = pl.int_range(rows.height, dtype=pl.UInt32, eager=True)
+    assert found.labels.of(places).equals(labels)
+    return rows.hstack(labels)
 
 
 def held_frame(held: list[dict[str, Any]], *without: str) -> FrameTable:
@@ -78,7 +82,7 @@ def test_each_row_is_what_the_values_say(
     """Change, masterid, changed columns and all counts are those of a plain model; order is kept."""
     there = {row["key"]: (f"m{place}", row) for place, row in enumerate(held) if row["key"]}
     frame = planned_frame(planned)
-    result = label_rows(FrameTable(frame), held_frame(held), COLUMNS)
+    result = label_rows(FrameTable(frame), held_frame(held), COLUMNS, NOWHERE)
     expected = []
     for key, row in planned.items():
         masterid, other = there.get(key, (None, None))
@@ -110,7 +114,7 @@ def test_a_recipe_column_is_counted_and_changes_nothing() -> None:
     """What the target's own preparation changes is report-only: no row is sent for it."""
     planned = planned_frame({"k1": {"name": "a", "age": 1, "nick": "Bo", "erase": False}})
     held = held_frame([{"key": "k1", "name": "a", "age": "1", "nick": "bo"}])
-    result = label_rows(FrameTable(planned), held, COLUMNS)
+    result = label_rows(FrameTable(planned), held, COLUMNS, NOWHERE)
     assert labelled(result, planned)["_change"].to_list() == ["unchanged"]
     assert (result.change_counts, result.recipe_counts) == ({}, {"nick": 1})
     assert result.samples.rows() == [("k1", "m0", "nick", "bo", "Bo", True)]
@@ -124,9 +128,11 @@ def test_what_looks_like_a_recipe_is_suspected() -> None:
         {"key": "k1", "name": "a b", "age": "", "nick": ""},
         {"key": "k2", "name": "C", "age": "", "nick": ""},
     ]
-    assert label_rows(FrameTable(planned), held_frame(held), COLUMNS).recipe_suspects == ("name",)
+    assert label_rows(FrameTable(planned), held_frame(held), COLUMNS, NOWHERE).recipe_suspects == (
+        "name",
+    )
     held[1]["name"] = None
-    assert label_rows(FrameTable(planned), held_frame(held), COLUMNS).recipe_suspects == ()
+    assert label_rows(FrameTable(planned), held_frame(held), COLUMNS, NOWHERE).recipe_suspects == ()
 
 
 def test_samples_are_few() -> None:
@@ -136,7 +142,7 @@ def test_samples_are_few() -> None:
         {key: {"name": None, "age": 2, "nick": None, "erase": False} for key in keys}
     )
     held = held_frame([{"key": key, "name": None, "age": "1", "nick": None} for key in keys])
-    samples = label_rows(FrameTable(planned), held, COLUMNS).samples
+    samples = label_rows(FrameTable(planned), held, COLUMNS, NOWHERE).samples
     assert samples["key"].to_list() == keys[:10]
     assert samples.row(0) == ("k00", "m0", "age", "1", "2", False)
 
@@ -145,7 +151,7 @@ def test_a_target_that_lacks_a_column_gets_it() -> None:
     """A column that the export does not show counts as empty there."""
     planned = planned_frame({"k1": {"name": "a", "age": 1, "nick": None, "erase": False}})
     held = held_frame([{"key": "k1", "name": "a", "age": None, "nick": None}], "age", "nick")
-    assert labelled(label_rows(FrameTable(planned), held, COLUMNS), planned)[
+    assert labelled(label_rows(FrameTable(planned), held, COLUMNS, NOWHERE), planned)[
         "_changed"
     ].to_list() == [["age"]]
 
@@ -157,20 +163,18 @@ def test_untouched_rows_are_compared_with_nothing() -> None:
     held = held_frame(
         [{"key": key, "name": "old", "age": None, "nick": None} for key in ("k1", "k2", "other")]
     )
-    result = label_rows(planned, held, COLUMNS, touched=pl.Series([False, True]))
+    result = label_rows(planned, held, COLUMNS, NOWHERE, touched=pl.Series([False, True]))
     assert result.change_counts == {"name": 1}
     assert result.samples["key"].to_list() == ["k2"]
     assert result.foreign["key"].to_list() == ["other"]
-    assert result.labels.of(pl.Series([1], dtype=pl.UInt32), result.labels.masterids).rows() == [
-        ("update", "m1", ["name"])
-    ]
+    assert result.labels.of(pl.Series([1], dtype=pl.UInt32)).rows() == [("update", "m1", ["name"])]
 
 
 def test_a_target_without_the_key_column_matches_nothing() -> None:
     """Then every row is new, and every row of the target foreign."""
     planned = planned_frame({"k1": {"name": "a", "age": 1, "nick": None, "erase": False}})
     held = held_frame([{"key": "k1", "name": "a", "age": None, "nick": None}], "key")
-    result = label_rows(FrameTable(planned), held, COLUMNS)
+    result = label_rows(FrameTable(planned), held, COLUMNS, NOWHERE)
     assert (labelled(result, planned)["_change"].to_list(), result.foreign.rows()) == (
         ["create"],
         [("m0", None)],
@@ -187,7 +191,7 @@ def test_a_key_of_several_columns_matches_in_all_of_them() -> None:
             {"key": "k1", "name": "a", "age": "1.0", "nick": "n"},
         ]
     )
-    result = label_rows(FrameTable(planned), held, columns)
+    result = label_rows(FrameTable(planned), held, columns, NOWHERE)
     assert (labelled(result, planned)["_masterid"].to_list(), result.foreign.rows()) == (
         ["m1"],
         [("m0", "a", "2")],

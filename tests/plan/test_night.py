@@ -187,7 +187,7 @@ def plan(
         rows[name] = rows_of(final.gathered.rows, list(mapping.columns))
         if final.base is not None:
             key = {n: pl.String() for n in mapping.key}
-            behind = rows_left_behind(final.base, final.mapped, None, key)
+            behind = rows_left_behind(final.base, final.mapped, None, key, folder)
             alone = behind.gone.filter(pl.col("others") == 0)["key"].drop_nulls()
             left[name] = {*behind.moved["old_key"], *alone}
     shutil.rmtree(folder, ignore_errors=True)

@@ -7,25 +7,28 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from migrate.plan.classify import ComparedColumns, label_rows
 from migrate.plan.shipments import (
     LEAST_ROWS,
     Shipment,
     is_spelling_only,
-    recognise_recipe,
     was_sent,
 )
+from migrate.plan.tables import FrameTable
 
 NEW = [" Jan  de Vries", "ANNA B", "piet c", "Ó Brien ", "x y", "+31 (0)6-1"]
 
 
 def recognise(new: list[str], old: list[str | None]) -> str | None:
-    """What is recognised between two columns."""
-    pairs = pl.DataFrame(
-        {"new": new, "old": old, "sent": True}, schema_overrides={"old": pl.String}
-    )
-    return recognise_recipe(
-        pairs, pairs.get_column("new").ne_missing(pairs.get_column("old")), pl.String()
-    )
+    """What is recognised between two columns, before anything proves it."""
+    keys = [str(number) for number in range(len(new))]
+    ours = pl.DataFrame({"_key": keys, "key": keys, "name": new})
+    texts = {"__masterid__": keys, "key": keys, "name": old}
+    theirs = pl.DataFrame(texts, schema_overrides={"name": pl.String})
+    columns = ComparedColumns({"key": pl.String(), "name": pl.String()}, ["key"])
+    nowhere = Path("nothing is put aside of so few rows")
+    found = label_rows(FrameTable(ours), FrameTable(theirs), columns, nowhere)
+    return found.unproven.get("name")
 
 
 @pytest.mark.parametrize(

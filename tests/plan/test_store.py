@@ -70,13 +70,14 @@ def test_each_row_is_in_its_bucket(tmp_path, drawn, count, hold_bytes) -> None:
     every = [row for rows in drawn for row in rows]
     numbers = sorted({row[0] % count for row in every})
     wanted = [[row for row in every if row[0] % count == number] for number in numbers]
-    buckets = PartitionSet(tmp_path / "buckets", [len(rows) for rows in wanted], hold_bytes)
+    buckets = PartitionSet(tmp_path / "buckets", len(wanted), hold_bytes)
+    sizes = [len(rows) for rows in wanted]
     taken: list[list[tuple[int, str | None]]] = []
     for end, rows in enumerate(drawn, start=1):
         frame = framed(rows)
         place = pl.Series([numbers.index(row[0] % count) for row in rows], dtype=pl.UInt32)
         buckets.add(frame, place)
-        taken += [frame.rows() for frame in buckets.take_full()]
+        taken += [frame.rows() for frame in buckets.take_full(sizes)]
         left = {row[0] % count for later in drawn[end:] for row in later}
         full = [number not in left for number in numbers]
         assert len(taken) == (full.index(False) if False in full else len(full))

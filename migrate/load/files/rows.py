@@ -25,7 +25,7 @@ from migrate.errors import Damaged, UsageError
 from migrate.load.files.names import Format
 from migrate.load.handover import LeftRows
 from migrate.mapping.types import render
-from migrate.plan.files import in_groups
+from migrate.plan.tables import in_chunks
 
 NULL = "\\N"
 CHUNK_ROWS = 50_000
@@ -55,7 +55,7 @@ def chunks(rows: DatasetRows, form: Format, chunk_rows: int = CHUNK_ROWS) -> Ite
     """The rows to write in sending order, some at a time, with what a file of this form is made of. Raises Damaged."""
     if rows.left.rows:
         # Where a file ends must not depend on how many rows polars happens to give at once.
-        yield from in_groups(_left_rows(rows, form, chunk_rows), chunk_rows)
+        yield from in_chunks(_left_rows(rows, form, chunk_rows), chunk_rows)
 
 
 def _left_rows(rows: DatasetRows, form: Format, chunk_rows: int) -> Iterator[pl.DataFrame]:
