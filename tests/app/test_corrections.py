@@ -6,39 +6,30 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import httpx
-import msgspec
 import pytest
 
-from migrate.app.context import Context
 from migrate.app.corrections import Imported, import_corrections, remove_corrections
 from migrate.app.erasure import erase_person
 from migrate.app.evidence import run_evidence
-from migrate.app.pipeline import run_extract, run_load, run_plan
+from migrate.app.pipeline import run_extract, run_load
 from migrate.app.reconcile import run_reconcile
 from migrate.app.replay import replay
 from migrate.app.to_correct import values_to_correct
 from migrate.app.totals import reconcile_with_totals
 from migrate.app.trace import run_trace
-from migrate.config import load_project
 from migrate.errors import Stale
 from migrate.plan.corrections import read_carried
-from migrate.plan.open_plan import Plan, read_totals
+from migrate.plan.open_plan import read_totals
 from migrate.privacy.mask import workspace_masker
-from migrate.project import start_project
 from migrate.report.reject_book import heads_by_word, write_reject_book
 from migrate.report.words import words_of
-from migrate.sandbox.limits import Limits
-from migrate.sandbox.serve import Sandbox, SandboxSettings
 from migrate.snapshot.corrections import read_corrections
 from tests import forked
+from tests.app.shop import KEYS, Shop, open_shop
 from tests.harness import PATIENCE_S
-from tests.verify.conftest import HEADERS, SOURCE_KEY, TARGET_KEY, make_job
 from tests.workbooks import fill_in
 
-KEYS = {"DATATRICS_API_KEY": SOURCE_KEY, "OCTOLIS_API_KEYS": TARGET_KEY}
 CONTACTS = """
 version: 1
 dataset: contacts
@@ -86,40 +77,8 @@ SALES = [
 ]
 
 
-class Shop:
-    """A project beside a sandbox, all in this process."""
-
-    def __init__(self, box: Sandbox, folder: Path) -> None:
-        self.box = box
-        (folder / "migrate.toml").write_text(
-            f'[datatrics]\nbase_url = "{box.datatrics_url}"\nproject_id = "demo"\n'
-            "requests_per_second = 1000\n"
-            f'[octolis]\nbase_url = "{box.octolis_url}"\nlimit_speed = 50\n'
-            '[octolis.datasets]\ncontacts = "contacts"\norders = "orders"\nlines = "lines"\n'
-            '[gates]\nmax_rejected = "100%"\nmax_unequal = "100%"\n'
-        )
-        self.folder = folder
-        self.context: Context = make_job(load_project(folder / "migrate.toml", KEYS))
-
-    def send(self, resource: str, *records: dict[str, Any]) -> None:
-        """Puts records into the source."""
-        body = msgspec.json.encode([{"source": "Shop", **one} for one in records])
-        url = f"{self.box.url}/_sandbox/records/{resource}"
-        httpx.post(url, content=body).raise_for_status()
-
-    def held(self, dataset: str, key: str) -> dict[str, dict[str, Any]]:
-        """What the target holds, by key."""
-        url = f"{self.box.octolis_url}/datasets/{dataset}/records?api-key={TARGET_KEY}"
-        return {row[key]: row for row in httpx.get(url, headers=HEADERS).json()["records"]}
-
-    def plan(self, name: str, **how: Any) -> Plan:
-        """Makes a plan, whose counts add up."""
-        made = run_plan(self.context, name=name, **how)
-        for counts in made.document.datasets.values():
-            aside = counts.discarded + counts.waiting
-            kept = counts.collapsed + counts.planned + counts.outside_delta
-            assert counts.read == counts.filtered + counts.rejected + aside + kept
-        return made
+class CorrectedShop(Shop):
+    """A shop whose values are put right from a file."""
 
     def correct(self, *rows: str, head: str = "resource,source,id,field,value") -> Imported:
         """Imports right values from a CSV file."""
@@ -134,27 +93,17 @@ class Shop:
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
+def shop(tmp_path: Path) -> Iterator[CorrectedShop]:
     """Two people and their orders: an address without its sign, a total that is none, a price that is none."""
-    folder = tmp_path / "project"
-    start_project(folder)
-    for file in (folder / "mappings").glob("*.yaml"):
-        file.unlink()
-    for name, text in (("contacts", CONTACTS), ("orders", ORDERS), ("lines", LINES)):
-        (folder / "mappings" / f"{name}.yaml").write_text(text)
-    settings = SandboxSettings(
-        mappings=folder / "mappings", datatrics_key=SOURCE_KEY,
-        octolis_keys=(TARGET_KEY,), limits=Limits(enforce=False),
-    )  # fmt: skip
-    with Sandbox(settings) as box:
-        made = Shop(box, folder)
+    mappings = {"contacts": CONTACTS, "orders": ORDERS, "lines": LINES}
+    with open_shop(CorrectedShop, tmp_path / "project", mappings) as made:
         made.send("profiles", *PROFILES)
         made.send("sales", *SALES)
         run_extract(made.context, ["profiles", "sales"], "first")
         yield made
 
 
-def test_what_is_looked_at_as_it_was_sent_says_so(shop: Shop) -> None:
+def test_what_is_looked_at_as_it_was_sent_says_so(shop: CorrectedShop) -> None:
     """`mapping check` and `preview` read the snapshot without corrections, and tell whoever might think otherwise."""
     env = {**os.environ, **KEYS}
     asked = (["check"], ["preview", "mappings/contacts.yaml"])
@@ -172,7 +121,7 @@ RIGHT = (
 )
 
 
-def test_a_workbook_goes_to_the_customer_and_comes_back(shop: Shop) -> None:
+def test_a_workbook_goes_to_the_customer_and_comes_back(shop: CorrectedShop) -> None:
     """Its empty cells filled in, the same records are sent, and a replay finds nothing rejected any more."""
     plan = shop.plan("a")
     run_load(shop.context, name="a")
@@ -202,7 +151,7 @@ def test_a_workbook_goes_to_the_customer_and_comes_back(shop: Shop) -> None:
     assert shop.is_proven(replayed.new.name)
 
 
-def test_what_a_plan_says_of_corrections_and_how_it_is_proven(shop: Shop) -> None:
+def test_what_a_plan_says_of_corrections_and_how_it_is_proven(shop: CorrectedShop) -> None:
     """Counted in plan, evidence and trace; totals and the verifier agree; the snapshot keeps what was sent."""
     assert shop.correct(*RIGHT, "sales,Shop,9,total,1", "sales,Shop,1,total,10.00").taken == 3
     plan = shop.plan("a")
@@ -227,7 +176,7 @@ def test_what_a_plan_says_of_corrections_and_how_it_is_proven(shop: Shop) -> Non
     assert b"piet@x.example" not in archive
 
 
-def test_a_changed_correction_makes_a_plan_stale(shop: Shop) -> None:
+def test_a_changed_correction_makes_a_plan_stale(shop: CorrectedShop) -> None:
     """Added, changed or taken back: the reason says of which field, and never a value."""
     shop.plan("a")
     shop.correct(*RIGHT)
@@ -242,7 +191,7 @@ def test_a_changed_correction_makes_a_plan_stale(shop: Shop) -> None:
     assert shop.plan("d").document.corrections is None
 
 
-def test_a_row_that_does_not_fit_is_refused_with_its_reason(shop: Shop) -> None:
+def test_a_row_that_does_not_fit_is_refused_with_its_reason(shop: CorrectedShop) -> None:
     """Another value than the record has, no such record, an identity, nobody's word: nothing of it is taken."""
     done = shop.correct(
         "sales,Shop,3,total,n/b,12.50,,",
@@ -262,7 +211,7 @@ def test_a_row_that_does_not_fit_is_refused_with_its_reason(shop: Shop) -> None:
         assert reason in said
 
 
-def test_a_delta_takes_up_what_was_corrected_since_its_base(shop: Shop) -> None:
+def test_a_delta_takes_up_what_was_corrected_since_its_base(shop: CorrectedShop) -> None:
     """A record that the delta leaves alone is planned once it is put right, and again once that is taken back."""
     shop.plan("a")
     run_load(shop.context, name="a")
@@ -286,7 +235,7 @@ def test_a_delta_takes_up_what_was_corrected_since_its_base(shop: Shop) -> None:
     assert shop.is_proven("c")
 
 
-def test_a_value_that_the_source_changed_since_wins(shop: Shop) -> None:
+def test_a_value_that_the_source_changed_since_wins(shop: CorrectedShop) -> None:
     """The correction was made of another value: it is not taken, and the plan says so."""
     shop.plan("a")
     run_load(shop.context, name="a")
@@ -302,7 +251,7 @@ def test_a_value_that_the_source_changed_since_wins(shop: Shop) -> None:
     assert shop.is_proven("b")
 
 
-def test_an_erased_person_leaves_no_correction(shop: Shop) -> None:
+def test_an_erased_person_leaves_no_correction(shop: CorrectedShop) -> None:
     """The store and the plans that carry it lose that person's values, and keep those of others."""
     shop.correct(*RIGHT)
     plan = shop.plan("a")

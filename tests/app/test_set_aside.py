@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import msgspec
@@ -12,8 +11,7 @@ import polars as pl
 import pytest
 
 from migrate.app import replay as replayed
-from migrate.app.context import Context
-from migrate.app.pipeline import run_extract, run_load, run_plan
+from migrate.app.pipeline import run_extract, run_load
 from migrate.app.reconcile import run_reconcile
 from migrate.app.rejects import discard, discards_of, keep, rejects_of
 from migrate.app.replay import replay
@@ -21,16 +19,16 @@ from migrate.app.totals import reconcile_with_totals
 from migrate.config import load_project
 from migrate.errors import Stale, UsageError
 from migrate.load import rejects as rejects_read
-from migrate.plan.open_plan import Plan, read_totals
+from migrate.plan.open_plan import read_totals
 from migrate.project import start_project
 from migrate.report.totals import render_tables, summarise_tables, view_table
 from migrate.sandbox.limits import Limits
 from migrate.sandbox.serve import Sandbox, SandboxSettings
 from migrate.totals.table import Figure
 from migrate.workspace import Workspace
-from tests.verify.conftest import HEADERS, SOURCE_KEY, TARGET_KEY, make_job
+from tests.app.shop import KEYS, Shop, open_shop
+from tests.verify.conftest import SOURCE_KEY, TARGET_KEY, make_job
 
-KEYS = {"DATATRICS_API_KEY": SOURCE_KEY, "OCTOLIS_API_KEYS": TARGET_KEY}
 ORDERS = """
 version: 1
 dataset: orders
@@ -61,40 +59,17 @@ SALES = [
 ]
 
 
-class Shop:
-    """A project beside a sandbox, all in this process."""
-
-    def __init__(self, box: Sandbox, folder: Path) -> None:
-        self.box = box
-        (folder / "migrate.toml").write_text(
-            f'[datatrics]\nbase_url = "{box.datatrics_url}"\nproject_id = "demo"\n'
-            "requests_per_second = 1000\n"
-            f'[octolis]\nbase_url = "{box.octolis_url}"\nlimit_speed = 50\n'
-            '[octolis.datasets]\norders = "orders"\nlines = "lines"\n'
-            '[gates]\nmax_rejected = "100%"\nmax_unequal = "100%"\n'
-        )
-        self.context: Context = make_job(load_project(folder / "migrate.toml", KEYS))
-        self.mappings = folder / "mappings"
+class OrderShop(Shop):
+    """A shop of orders and their lines."""
 
     def keys(self, dataset: str) -> set[str]:
         """The keys that the target holds."""
-        url = f"{self.box.octolis_url}/datasets/{dataset}/records?api-key={TARGET_KEY}"
-        rows = httpx.get(url, headers=HEADERS).json()["records"]
-        return {row["order_key" if dataset == "orders" else "line_key"] for row in rows}
+        return {*self.held(dataset, "order_key" if dataset == "orders" else "line_key")}
 
     def fix(self, total: str) -> None:
         """Another rule for the total of an order."""
         file = self.mappings / "orders.yaml"
         file.write_text(file.read_text().replace("total: {from: total, type: float}", total))
-
-    def plan(self, name: str, **how: Any) -> Plan:
-        """Makes a plan, whose counts add up."""
-        made = run_plan(self.context, name=name, **how)
-        for counts in made.document.datasets.values():
-            aside = counts.discarded + counts.waiting
-            kept = counts.collapsed + counts.planned + counts.outside_delta
-            assert counts.read == counts.filtered + counts.rejected + aside + kept
-        return made
 
 
 def every_reject(workspace: Workspace, plan: str) -> pl.DataFrame:
@@ -111,27 +86,15 @@ def _one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
+def shop(tmp_path: Path) -> Iterator[OrderShop]:
     """Four orders, of which two are rejected; their lines are a dataset of their own."""
-    folder = tmp_path / "project"
-    start_project(folder)
-    for file in (folder / "mappings").glob("*.yaml"):
-        file.unlink()
-    (folder / "mappings" / "orders.yaml").write_text(ORDERS)
-    (folder / "mappings" / "lines.yaml").write_text(LINES)
-    settings = SandboxSettings(
-        mappings=folder / "mappings", datatrics_key=SOURCE_KEY,
-        octolis_keys=(TARGET_KEY,), limits=Limits(enforce=False),
-    )  # fmt: skip
-    with Sandbox(settings) as box:
-        made = Shop(box, folder)
-        body = msgspec.json.encode([{"source": "Shop", **sale} for sale in SALES])
-        httpx.post(f"{box.url}/_sandbox/records/sales", content=body).raise_for_status()
+    with open_shop(OrderShop, tmp_path / "project", {"orders": ORDERS, "lines": LINES}) as made:
+        made.send("sales", *SALES)
         run_extract(made.context, ["sales"], "first")
         yield made
 
 
-def test_lines_wait_for_a_rejected_order(shop: Shop) -> None:
+def test_lines_wait_for_a_rejected_order(shop: OrderShop) -> None:
     """They are counted and not loaded; a line whose order never was is an orphan and stays what its rule says."""
     plan = shop.plan("a")
     orders, lines = plan.document.datasets["orders"], plan.document.datasets["lines"]
@@ -146,7 +109,7 @@ def test_lines_wait_for_a_rejected_order(shop: Shop) -> None:
     assert run_reconcile(shop.context, "a", deep=True, wait_s=0).verdict == "match"
 
 
-def test_a_replay_brings_the_lines_along(shop: Shop) -> None:
+def test_a_replay_brings_the_lines_along(shop: OrderShop) -> None:
     """With its order a line is released; of each reject it is told what became of it."""
     shop.plan("a")
     run_load(shop.context, name="a")
@@ -165,7 +128,7 @@ def test_a_replay_brings_the_lines_along(shop: Shop) -> None:
     assert (orders.deep.extra, orders.deep.made_since, orders.deep.verified) == (0, 1, 2)
 
 
-def test_a_replay_tells_what_a_mended_mapping_leaves_out(shop: Shop) -> None:
+def test_a_replay_tells_what_a_mended_mapping_leaves_out(shop: OrderShop) -> None:
     """Nothing is sent of what `where` leaves out, and that is said."""
     shop.plan("a")
     run_load(shop.context, name="a")
@@ -176,7 +139,7 @@ def test_a_replay_tells_what_a_mended_mapping_leaves_out(shop: Shop) -> None:
     assert shop.keys("orders") == {"1", "4"}
 
 
-def test_what_is_discarded_stays_away(shop: Shop) -> None:
+def test_what_is_discarded_stays_away(shop: OrderShop) -> None:
     """By identity, from a replay and from every plan, with its lines; until it is taken back."""
     workspace = shop.context.workspace
     shop.plan("a")
@@ -209,7 +172,7 @@ def test_what_is_discarded_stays_away(shop: Shop) -> None:
     assert shop.keys("lines") == {"1:1", "1:2", "2:1", "2:2", "3:1", "4:1"}
 
 
-def test_lines_of_orders_left_out_on_purpose_are_no_difference(shop: Shop) -> None:
+def test_lines_of_orders_left_out_on_purpose_are_no_difference(shop: OrderShop) -> None:
     """Of six lines three are of orders that `where` leaves out, two of one that a person has discarded: one is left.
 
     An order that is in no list of the source is nobody's decision: its line is missing, everywhere.
@@ -247,7 +210,7 @@ def test_lines_of_orders_left_out_on_purpose_are_no_difference(shop: Shop) -> No
     assert "MISSING" not in render_tables([table])
 
 
-def test_a_record_discarded_of_two_plans_is_kept_of_both(shop: Shop) -> None:
+def test_a_record_discarded_of_two_plans_is_kept_of_both(shop: OrderShop) -> None:
     """Whoever takes it back takes it back: no mark of another plan brings the discard again."""
     workspace = shop.context.workspace
     for name in ("a", "b"):
@@ -263,7 +226,7 @@ def test_a_record_discarded_of_two_plans_is_kept_of_both(shop: Shop) -> None:
     assert marks == [2, 2]
 
 
-def test_a_plan_is_stale_once_one_of_its_records_is_discarded(shop: Shop) -> None:
+def test_a_plan_is_stale_once_one_of_its_records_is_discarded(shop: OrderShop) -> None:
     """A record that a plan made before would send is not sent after somebody has discarded it."""
     workspace = shop.context.workspace
     shop.plan("a")
@@ -278,7 +241,7 @@ def test_a_plan_is_stale_once_one_of_its_records_is_discarded(shop: Shop) -> Non
     assert shop.keys("orders") == set()
 
 
-def test_a_replay_of_a_delta(shop: Shop) -> None:
+def test_a_replay_of_a_delta(shop: OrderShop) -> None:
     """Rejects of a plan of a delta go through the same delta on the same base again."""
     shop.plan("a")
     run_load(shop.context, name="a")
@@ -298,7 +261,7 @@ def test_a_replay_of_a_delta(shop: Shop) -> None:
     assert (shop.keys("orders"), "5:1" in shop.keys("lines")) == ({"1", "4", "5"}, True)
 
 
-def test_a_replay_of_a_delta_since_a_time(shop: Shop) -> None:
+def test_a_replay_of_a_delta_since_a_time(shop: OrderShop) -> None:
     """One that was made where the base was not names none: its plan is made with `--base`, and the replay as well."""
     shop.plan("a")
     run_load(shop.context, name="a")
@@ -329,7 +292,7 @@ def test_a_replay_of_a_delta_since_a_time(shop: Shop) -> None:
     assert (shop.keys("orders"), "5:1" in shop.keys("lines")) == ({"1", "4", "5"}, True)
 
 
-def test_lines_wait_for_an_order_that_no_request_can_carry(shop: Shop) -> None:
+def test_lines_wait_for_an_order_that_no_request_can_carry(shop: OrderShop) -> None:
     """An order that is too large is rejected late, and its lines wait for it all the same; the verifier agrees."""
     file = shop.context.project.file
     file.write_text(file.read_text().replace("limit_speed", "batch_bytes = 10000\nlimit_speed"))
@@ -382,7 +345,7 @@ def test_lines_wait_for_an_order_that_the_target_refuses(tmp_path: Path) -> None
         for n in range(1, 7)
     ]
     with Sandbox(settings) as box:
-        shop = Shop(box, folder)
+        shop = OrderShop(box, folder)
         url = f"{box.url}/_sandbox/records/sales"
         httpx.post(url, content=msgspec.json.encode(sales)).raise_for_status()
         run_extract(shop.context, ["sales"], "first")

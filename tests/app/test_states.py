@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import msgspec
 import pytest
 
 from migrate.app.cutover.run import CutoverRequest, prepare_cutover, run_cutover
@@ -19,20 +18,16 @@ from migrate.app.standing import read_standing
 from migrate.app.status import read_status
 from migrate.app.trace import run_trace
 from migrate.app.undo import run_undo
-from migrate.config import Limit, load_project
+from migrate.config import Limit
 from migrate.errors import Damaged, GateError, Stale
 from migrate.load.ledger_view import LedgerView
 from migrate.plan.open_plan import check_fresh, open_plan
 from migrate.progress import Silence
-from migrate.project import start_project
 from migrate.report.reconcile import judge_reconciliation
 from migrate.report.status import render_status, summarise_status
 from migrate.report.undo import render_undo, summarise_undo
-from migrate.sandbox.limits import Limits
-from migrate.sandbox.serve import Sandbox, SandboxSettings
-from tests.verify.conftest import HEADERS, SOURCE_KEY, TARGET_KEY, make_job
+from tests.app.shop import Shop, open_shop
 
-KEYS = {"DATATRICS_API_KEY": SOURCE_KEY, "OCTOLIS_API_KEYS": TARGET_KEY}
 MAPPING = """
 version: 1
 dataset: contacts
@@ -55,48 +50,23 @@ class Notes(Silence):
         self.told.append(text)
 
 
-class Shop:
-    """A project beside a sandbox, all in this process."""
+class Town(Shop):
+    """A shop whose customers move."""
 
-    def __init__(self, box: Sandbox, folder: Path) -> None:
-        self.box = box
-        start_project(folder)
-        for file in (folder / "mappings").glob("*.yaml"):
-            file.unlink()
-        (folder / "mappings" / "contacts.yaml").write_text(MAPPING)
-        (folder / "migrate.toml").write_text(
-            f'[datatrics]\nbase_url = "{box.datatrics_url}"\nproject_id = "demo"\n'
-            "requests_per_second = 1000\n"
-            f'[octolis]\nbase_url = "{box.octolis_url}"\nlimit_speed = 50\n'
-            '[octolis.datasets]\ncontacts = "contacts"\n'
-        )
-        self.context = make_job(load_project(folder / "migrate.toml", KEYS))
-        self.workspace = self.context.workspace
+    gates = ""
 
     def feed(self, *people: dict[str, Any]) -> None:
         """The source gets records, or newer versions of them."""
-        body = msgspec.json.encode([{"source": "Shop", **person} for person in people])
-        url = f"{self.box.url}/_sandbox/records/profiles"
-        httpx.post(url, content=body).raise_for_status()
-
-    def write(self, rows: list[dict[str, Any]]) -> None:
-        """Somebody writes to the target, beside us."""
-        url = f"{self.box.octolis_url}/datasets/contacts/records/batch?api-key={TARGET_KEY}"
-        httpx.post(url, json=rows, headers=HEADERS).raise_for_status()
+        self.send("profiles", *people)
 
     def cities(self) -> dict[str, str]:
         """What the target holds."""
-        url = f"{self.box.octolis_url}/datasets/contacts/records?api-key={TARGET_KEY}"
-        rows = httpx.get(url, headers=HEADERS).json()["records"]
-        return {row["contact_key"]: row["city"] for row in rows}
+        rows = self.held("contacts", "contact_key")
+        return {key: row["city"] for key, row in rows.items()}
 
     def state(self, plan: str) -> str:
         """The state of a plan."""
-        return read_standing(self.workspace, open_plan(self.workspace, plan)).state
-
-    def plan(self, name: str, **how: Any) -> None:
-        """Makes a plan."""
-        run_plan(self.context, name=name, **how)
+        return read_standing(self.context.workspace, open_plan(self.context.workspace, plan)).state
 
     def load(self, name: str) -> None:
         """Loads it."""
@@ -104,23 +74,16 @@ class Shop:
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
+def shop(tmp_path: Path) -> Iterator[Town]:
     """Ten people at the source, all of them in the target already with an older city."""
-    settings = SandboxSettings(
-        mappings=tmp_path / "project" / "mappings", datatrics_key=SOURCE_KEY,
-        octolis_keys=(TARGET_KEY,), limits=Limits(enforce=False),
-    )  # fmt: skip
-    (tmp_path / "project" / "mappings").mkdir(parents=True)
-    (tmp_path / "project" / "mappings" / "contacts.yaml").write_text(MAPPING)
-    with Sandbox(settings) as box:
-        made = Shop(box, tmp_path / "project")
+    with open_shop(Town, tmp_path / "project", {"contacts": MAPPING}) as made:
         made.feed(*({"profileid": str(n), "city": "New"} for n in range(10)))
-        made.write([{"contact_key": str(n), "city": "Old"} for n in range(10)])
+        made.write("contacts", *({"contact_key": str(n), "city": "Old"} for n in range(10)))
         run_extract(made.context, ["profiles"], "first")
         yield made
 
 
-def test_what_a_later_plan_wrote_is_judged_with_that_plan(shop: Shop) -> None:
+def test_what_a_later_plan_wrote_is_judged_with_that_plan(shop: Town) -> None:
     """Of an older plan the rest is verified; where nothing is left, nothing is proven of it."""
     shop.plan("a")
     shop.load("a")
@@ -140,7 +103,7 @@ def test_what_a_later_plan_wrote_is_judged_with_that_plan(shop: Shop) -> None:
         assert found.verdict == ("match" if found.verified else "unverified")
 
 
-def test_an_overtaken_plan_is_not_loaded(shop: Shop) -> None:
+def test_an_overtaken_plan_is_not_loaded(shop: Town) -> None:
     """An older plan must not write over what a newer one has written, and says which one that was."""
     shop.plan("a")
     shop.feed(*({"profileid": str(n), "city": "Newest"} for n in range(10)))
@@ -153,7 +116,7 @@ def test_an_overtaken_plan_is_not_loaded(shop: Shop) -> None:
     # Of the snapshot that plan a is of a new plan would do the same as this one.
     assert str(caught.value.hint).endswith(": migrate plan")
     assert set(shop.cities().values()) == {"Newest"}
-    status = read_status(shop.workspace)
+    status = read_status(shop.context.workspace)
     assert [plan["state"] for plan in summarise_status(status)["plans"]] == ["overtaken", "loaded"]
     assert "a: overtaken: plan b was loaded" in render_status(status)
     told = {}
@@ -165,20 +128,22 @@ def test_an_overtaken_plan_is_not_loaded(shop: Shop) -> None:
     assert "plan b of the newer snapshot second was loaded before" in told["first"][0]
 
 
-def test_a_canary_that_stopped_a_load_is_told(shop: Shop) -> None:
+def test_a_canary_that_stopped_a_load_is_told(shop: Town) -> None:
     """The status says why nothing was sent, until the load goes on."""
     shop.plan("a")
     faults = f"{shop.box.url}/_sandbox/faults"
     httpx.post(faults, json=["octolis:400@path=*batch"]).raise_for_status()
     with pytest.raises(GateError, match="refuses the canary"):
         shop.load("a")
-    assert "a: the canary of contacts was refused" in render_status(read_status(shop.workspace))
+    assert "a: the canary of contacts was refused" in render_status(
+        read_status(shop.context.workspace)
+    )
     httpx.post(faults, json=[]).raise_for_status()
     shop.load("a")
-    assert "canary" not in render_status(read_status(shop.workspace))
+    assert "canary" not in render_status(read_status(shop.context.workspace))
 
 
-def test_an_undone_plan_says_so_everywhere(shop: Shop) -> None:
+def test_an_undone_plan_says_so_everywhere(shop: Town) -> None:
     """Status, reconcile and evidence tell of the undo; the plan is not loaded again; a new one is."""
     shop.plan("a")
     shop.load("a")
@@ -186,10 +151,10 @@ def test_an_undone_plan_says_so_everywhere(shop: Shop) -> None:
     assert (done.restored, done.verified) == (10, 10)
     assert set(shop.cities().values()) == {"Old"}
     assert run_undo(shop.context, "a", wait_s=0).restored == 0
-    with LedgerView(shop.workspace.ledger) as view:
+    with LedgerView(shop.context.workspace.ledger) as view:
         # Whoever looks again has not undone it: the word of who did, and when, is the first one.
         assert [event.event for event in view.events("a")].count("undone") == 1
-    status = read_status(shop.workspace)
+    status = read_status(shop.context.workspace)
     assert status.next == "migrate plan --snapshot first"
     [plan] = summarise_status(status)["plans"]
     assert (plan["state"], plan["undone"]["scope"]) == ("undone", "whole")
@@ -207,7 +172,7 @@ def test_an_undone_plan_says_so_everywhere(shop: Shop) -> None:
     assert set(shop.cities().values()) == {"New"}
 
 
-def test_a_night_does_not_stand_on_an_undone_load(shop: Shop) -> None:
+def test_a_night_does_not_stand_on_an_undone_load(shop: Town) -> None:
     """Neither a delta's plan nor the cut-over goes on from it: eight of ten people would never be sent."""
     shop.plan("a")
     shop.load("a")
@@ -227,7 +192,7 @@ def test_a_night_does_not_stand_on_an_undone_load(shop: Shop) -> None:
     assert sorted(shop.cities().values()) == ["New"] * 8 + ["Newest"] * 2
 
 
-def test_the_undo_of_a_night_leaves_its_base(shop: Shop) -> None:
+def test_the_undo_of_a_night_leaves_its_base(shop: Town) -> None:
     """What was put back of the night is what the base has loaded: the next night goes on from there."""
     shop.plan("a")
     shop.load("a")
@@ -248,7 +213,7 @@ def test_the_undo_of_a_night_leaves_its_base(shop: Shop) -> None:
     assert sorted(shop.cities().values()) == ["New"] * 8 + ["Newest"] * 2
 
 
-def test_the_undo_of_one_of_two(shop: Shop) -> None:
+def test_the_undo_of_one_of_two(shop: Town) -> None:
     """A plan that found the other's values equal is overtaken by the undo of that one, and by nothing else."""
     shop.plan("a")
     shop.load("a")
@@ -265,7 +230,7 @@ def test_the_undo_of_one_of_two(shop: Shop) -> None:
     assert judge_reconciliation(run_reconcile(shop.context, "b", deep=True, wait_s=0))[0] == 4
 
 
-def test_an_undo_takes_back_nothing_of_the_plan_after_it(shop: Shop) -> None:
+def test_an_undo_takes_back_nothing_of_the_plan_after_it(shop: Town) -> None:
     """What was taken back and written again by a new plan is that plan's, though the value is the same."""
     shop.plan("a")
     shop.load("a")
@@ -279,7 +244,7 @@ def test_an_undo_takes_back_nothing_of_the_plan_after_it(shop: Shop) -> None:
     assert run_undo(shop.context, "c", wait_s=0).restored == 10
 
 
-def test_what_was_loaded_is_looked_at_with_its_own_mapping(shop: Shop) -> None:
+def test_what_was_loaded_is_looked_at_with_its_own_mapping(shop: Town) -> None:
     """After the mapping was fixed, undo, deep verification, trace and evidence of the first plan still work."""
     shop.plan("a")
     shop.load("a")
@@ -290,7 +255,9 @@ def test_what_was_loaded_is_looked_at_with_its_own_mapping(shop: Shop) -> None:
     with pytest.raises(
         Stale, match=r"mapping contacts.yaml \(contacts\) was edited: 2 lines"
     ) as caught:
-        check_fresh(open_plan(shop.workspace, "a"), shop.context.project, shop.workspace)
+        check_fresh(
+            open_plan(shop.context.workspace, "a"), shop.context.project, shop.context.workspace
+        )
     assert "+  city: {from: town, type: text}" in caught.value.what
     found = run_reconcile(shop.context, "a", deep=True, wait_s=0)
     assert found.verdict == "match"
@@ -303,16 +270,18 @@ def test_what_was_loaded_is_looked_at_with_its_own_mapping(shop: Shop) -> None:
     assert set(shop.cities().values()) == {"Old"}
 
 
-def test_the_texts_of_a_plan_are_not_edited(shop: Shop) -> None:
+def test_the_texts_of_a_plan_are_not_edited(shop: Town) -> None:
     """A plan whose own copy of a mapping was touched is damaged, and says so."""
     shop.plan("a")
     shop.load("a")
-    (shop.workspace.plans / "a" / "mappings" / "contacts.yaml").write_text(MAPPING + "# touched\n")
+    (shop.context.workspace.plans / "a" / "mappings" / "contacts.yaml").write_text(
+        MAPPING + "# touched\n"
+    )
     with pytest.raises(Damaged, match=r"contacts.yaml is not what plan.json says"):
         run_undo(shop.context, "a", wait_s=0)
 
 
-def test_an_undo_names_what_others_have_written(shop: Shop) -> None:
+def test_an_undo_names_what_others_have_written(shop: Town) -> None:
     """Records that others changed between the reading and the load are counted and listed: theirs is what is lost."""
     gates = shop.context.project.gates.model_copy(
         update={"max_target_change": Limit(text="5", number=5)}
@@ -320,7 +289,7 @@ def test_an_undo_names_what_others_have_written(shop: Shop) -> None:
     project = shop.context.project.model_copy(update={"gates": gates})
     shop.context = replace(shop.context, project=project)
     shop.plan("a")
-    shop.write([{"contact_key": str(n), "city": "Theirs"} for n in (3, 4)])
+    shop.write("contacts", *({"contact_key": str(n), "city": "Theirs"} for n in (3, 4)))
     shop.load("a")
     done = run_undo(shop.context, "a", wait_s=0)
     assert (done.restored, done.foreign) == (10, {"contacts": 2})
