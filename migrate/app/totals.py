@@ -22,9 +22,10 @@ from migrate.app.reconcile import keep_report, run_reconcile
 from migrate.app.target_client import open_target, reading_folder, readings_folder
 from migrate.errors import MigrateError
 from migrate.mapping.transform import Settings
+from migrate.plan.corrections import read_carried
 from migrate.plan.open_plan import Plan, open_plan
 from migrate.plan.scope import read_inside
-from migrate.plan.totals import rows_won, rule_used, title_of, total_dataset
+from migrate.plan.totals import corrected_of, rows_won, rule_used, title_of, total_dataset
 from migrate.snapshot.union import living
 from migrate.source.client import SourceClient
 from migrate.source.resources import RESOURCES
@@ -66,6 +67,7 @@ def prove_totals(context: Context, name: str | None) -> list[Table]:
     zones = datatrics.timezones
     settings = Settings(zones, datatrics.source_aliases)
     inside = read_inside(plan.folder, plan.document.scope, settings)
+    corrections = read_carried(plan.folder)
     tables = []
     with open_target(context) as client:
         for dataset, counts in plan.document.datasets.items():
@@ -94,7 +96,8 @@ def prove_totals(context: Context, name: str | None) -> list[Table]:
                 if dataset in plan.document.dataset_ids:
                     table = with_target(rule, table, _held_of(context, client, plan, rule))
                 name = title_of(dataset, made_of if number else "")
-                tables.append(replace(table, dataset=name))
+                corrected = corrected_of(rule, corrections)
+                tables.append(replace(table, dataset=name, corrected=corrected))
     return tables
 
 

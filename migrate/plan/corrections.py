@@ -60,9 +60,14 @@ def used_corrections(corrections: pl.DataFrame) -> CorrectionsUsed | None:
     )
 
 
-def count_corrected(corrections: pl.DataFrame, resources: Collection[str]) -> int:
-    """How many records of some resources have a right value in them."""
+def count_corrected(
+    corrections: pl.DataFrame, resources: Collection[str], fields: Collection[str] | None = None
+) -> int:
+    """How many records of some resources have a right value in them; `fields`: in one of these, or inside of it."""
     mine = corrections.filter(pl.col("state") == APPLIED, pl.col("resource").is_in(list(resources)))
+    if fields is not None:
+        # of an element of a list (`items[2].price`) the list counts
+        mine = mine.filter(pl.col("field").str.split("[").list.first().is_in(list(fields)))
     if mine.height:
         return mine.select("resource", "source", "id").n_unique()
     return 0

@@ -19,6 +19,7 @@ from migrate.mapping.fields import sql_names
 from migrate.mapping.formats import refuse_format
 from migrate.mapping.model import Mapping
 from migrate.names import ID_FIELDS
+from migrate.plan.corrections import count_corrected, read_carried
 from migrate.plan.document import DatasetPlan, PlannedFile, TotalsUsed
 from migrate.plan.files import stored_columns, write_parquet
 from migrate.plan.scope import Inside
@@ -166,6 +167,7 @@ def _files(resource: str) -> tuple[str, str]:
 def read_tables(plan_folder: Path, datasets: Dict[str, DatasetPlan]) -> dict[str, Table]:
     """The tables that a plan was finished with, by dataset."""
     tables: dict[str, Table] = {}
+    corrections = read_carried(plan_folder)
     for dataset, counts in datasets.items():
         for number, used in enumerate(counts.totals):
             files = _files(used.resource if number else "")
@@ -185,8 +187,16 @@ def read_tables(plan_folder: Path, datasets: Dict[str, DatasetPlan]) -> dict[str
                 used.doubts,
                 used.unread_times,
                 used.resource,
+                corrected_of(rule, corrections),
             )
     return tables
+
+
+def corrected_of(rule: Rule, corrections: pl.DataFrame) -> int:
+    """How many records have a right value in a field by which they are totalled: of worth, time, currency, lines."""
+    fields = rule.fields
+    summed = {"revenue": fields.amount, "events": (), "lines": fields.lines}[rule.kind]
+    return count_corrected(corrections, [rule.resource], (*summed, *fields.time, *fields.label))
 
 
 def title_of(dataset: str, resource: str) -> str:

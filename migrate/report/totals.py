@@ -58,7 +58,6 @@ def view_table(table: Table) -> dict[str, Any]:
     """What terminal and page show of a table: a headline, the steps from source to target, and
     the groups. Its examples are shown as they are: whoever gives the table masks them."""
     is_money = table.has_sums
-    whole = table.whole
     places = ["source", "snapshot", "plan", *(["target"] if table.has_target else [])]
     return {
         "dataset": table.dataset,
@@ -70,7 +69,7 @@ def view_table(table: Table) -> dict[str, Any]:
         "equal": table.equal,
         "headline": _headline(table),
         "places": places,
-        "steps": [_step(label, figure, is_money) for label, figure in _steps(whole)],
+        "steps": [_step(label, figure, is_money) for label, figure in _steps(table)],
         "rows": [_row(group, table, places) for group in table.groups],
         "doubts": list(table.doubts),
         "unreadable": table.unreadable,
@@ -104,9 +103,17 @@ def _headline(table: Table) -> str:
     )
 
 
-def _steps(whole: Group) -> list[tuple[str, Figure]]:
+def _steps(table: Table) -> list[tuple[str, Figure]]:
     """From the source to what should be planned, what is, and what the target holds."""
-    steps: list[tuple[str, Figure]] = [(Sentence("source, as sent"), whole.source)]
+    whole = table.whole
+    source = Sentence("source, as sent")
+    if table.corrected:
+        source = Sentence(
+            "source, {count} record put right by hand",
+            "source, {count} records put right by hand",
+            count=table.corrected,
+        )
+    steps: list[tuple[str, Figure]] = [(source, whole.source)]
     for reason, figure in whole.left_out.items():
         if reason in ON_PURPOSE:
             label = "- {reason}"

@@ -141,7 +141,8 @@ class Table:
     """One total of one dataset. `by`: what period and label are, fewer where the dataset has no
     column for them. `examples`: a few records whose amount or time cannot be read. `unread_times`: how many records of
     the source, but for what is left out on purpose, have a time that cannot be read; they stand under no date.
-    `resource`: whose records they are."""
+    `resource`: whose records they are. `corrected`: in how many of them a person has put right what is totalled,
+    so that the source is no longer as it was sent."""
 
     dataset: str
     kind: Kind
@@ -151,6 +152,7 @@ class Table:
     doubts: tuple[str, ...] = ()
     unread_times: int = 0
     resource: str = ""
+    corrected: int = 0
 
     @cached_property
     def equal(self) -> bool:
@@ -314,6 +316,7 @@ def summarise_table(table: Table) -> dict[str, Any]:
         "equal": table.equal,
         "unreadable": table.unreadable,
         "unreadable_times": table.unread_times,
+        "corrected": table.corrected,
         "examples": [
             {"source": e.source, "id": e.id, "text": e.text, "what": e.what} for e in table.examples
         ],

@@ -23,6 +23,7 @@ from migrate.plan.corrections import read_carried
 from migrate.plan.open_plan import read_totals
 from migrate.privacy.mask import workspace_masker
 from migrate.report.reject_book import heads_by_word, write_reject_book
+from migrate.report.totals import render_tables
 from migrate.report.words import words_of
 from migrate.snapshot.corrections import read_corrections
 from tests import forked
@@ -166,6 +167,10 @@ def test_what_a_plan_says_of_corrections_and_how_it_is_proven(shop: CorrectedSho
     found = reconcile_with_totals(shop.context, "a", deep=True, wait_s=0)
     assert found.verdict == "match"
     assert all(table.equal for table in found.tables)
+    for tables in (read_totals(plan).values(), found.tables):
+        assert {table.dataset: table.corrected for table in tables} == {"orders": 1, "lines": 1}
+    assert "source, 1 record put right by hand" in render_tables(found.tables)
+    assert "as sent" not in render_tables(found.tables)
     facts = run_trace(shop.context, "sales", "3", "Shop", "a", live=False)
     assert json.loads(facts["snapshot"]["record"])["total"] == "n/a"
     assert {one["field"] for one in facts["snapshot"]["corrections"]} == {"total"}
