@@ -78,9 +78,16 @@ def dataset_findings(name: str, dataset: DatasetPlan) -> Iterator[Finding]:
             Sentence("{rule}: {count}", rule=_says(rule), count=rows) for rule, rows in rules[:3]
         ]
         if dataset.waiting:
-            reasons.append(Sentence("waiting for a parent {count}", count=dataset.waiting))
+            reasons.append(Sentence("waiting for a parent: {count}", count=dataset.waiting))
         share = share_of(name, missing, judged)
-        text = Sentence("{share} will not arrive ({why})", share=share, why=tuple(reasons))
+        # The same in English, and not in other languages.
+        text = Sentence(
+            "{share} will not arrive ({why})",
+            "{share} will not arrive ({why})",
+            share=share,
+            why=tuple(reasons),
+            count=missing,
+        )
         yield Finding("not_arriving", text, name, None, missing, judged)
     if dataset.collapsed:
         text = Sentence(

@@ -78,6 +78,8 @@ def forecast_sentence(run: Run) -> str:
     if run.plan is None:
         return ""
     forecast = run.plan.document.forecast
+    if not forecast.requests:
+        return Sentence("There is nothing to send.")
     return Sentence(
         "{requests} requests, {points} points: {times}.",
         requests=forecast.requests,

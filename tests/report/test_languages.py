@@ -17,6 +17,7 @@ from babel.messages.pofile import read_po
 from hypothesis import given
 from hypothesis import strategies as st
 
+from migrate.app.plan_findings import dataset_findings
 from migrate.names import LANGUAGES, Language
 from migrate.report.diff_page import open_report, write_page
 from migrate.report.labels import LIST_HEADS
@@ -25,6 +26,7 @@ from migrate.sentence import Sentence
 from tests.plan.conftest import profile
 from tests.report.diff_project import make_bench
 from tests.report.every_page import gather_pages
+from tests.report.test_verdict import dataset
 
 ROOT = Path(__file__).parents[2]
 FOREIGN: tuple[Language, ...] = ("nl", "fr", "de")
@@ -150,7 +152,7 @@ def test_a_page_and_its_lists_are_in_the_language(tmp_path: Path, language: Lang
         profile(2, email="ann@x.nl"),
         profile(3, email="no address"),
     ]
-    bench.plan("plan")
+    bench.plan("p1")
     words = words_of(language)
     plan, view, shown = open_report(bench.workspace, None, show_values=False, start=START)
     lists = write_page(plan, view, shown, tmp_path / "page.html", made_at="now", words=words)
@@ -221,3 +223,17 @@ def test_the_page_of_a_plan_whose_load_was_begun_is_no_dry_run(tmp_path: Path) -
         write_page(plan, seen, shown, page, made_at="now", words=words_of("en"))
         pages.append("nothing has been written" in page.read_text(encoding="utf-8"))
     assert pages == [True, False]
+
+
+@pytest.mark.parametrize(("language", "one", "many"), [
+    ("nl", "komt niet aan", "komen niet aan"),
+    ("fr", "n’arrivera pas", "n’arriveront pas"),
+    ("de", "kommt nicht an", "kommen nicht an"),
+])  # fmt: skip
+def test_a_single_loss_is_in_the_singular(language: Language, one: str, many: str) -> None:
+    """Also where English says the same of one and of many."""
+    words = words_of(language)
+    for rows, wanted in ((1, one), (2, many)):
+        counts = dataset(read=9, rejected=rows, planned=9 - rows, create=9 - rows)
+        [finding] = dataset_findings("orders", counts)
+        assert wanted in words.say(finding.text)
