@@ -19,6 +19,7 @@ JSON_TYPE = "application/json"
 TOKEN_HEADER = "x-sandbox-token"  # noqa: S105  # the name of the header
 _FROM_ELSEWHERE = frozenset({"cross-site", "same-site"})
 _OF_A_BROWSER = ("origin", "referer")
+_HTTP_PORT = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +66,12 @@ def refuse_stranger(headers: Mapping[str, str]) -> Reply | None:
 
     None for any other. **Source**: Fetch Metadata (Sec-Fetch-Site), RFC 6454 (Origin), RFC 9110 §7.2 (Host).
     """
-    if not is_loopback(headers.get("host", "")):
+    host = headers.get("host", "")
+    if not is_loopback(host):
         return json_reply({"error": "this Host is not served here; ask 127.0.0.1"}, 421)
     for name in _OF_A_BROWSER:
-        if name in headers and not is_loopback(_host_of(headers[name])):
+        # Another port of this machine may be a page of another account's.
+        if name in headers and not is_same_place(_host_of(headers[name]), host):
             return json_reply({"error": "pages of other places are not answered"}, 403)
     if headers.get("sec-fetch-site", "none") in _FROM_ELSEWHERE:
         return json_reply({"error": "pages of other places are not answered"}, 403)
@@ -88,6 +91,15 @@ def is_loopback(host: str) -> bool:
         return name == "localhost" or ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+def is_same_place(origin: str, host: str) -> bool:
+    """Whether a page's host and port are this machine and the port that was asked, which is `host`'s."""
+    return is_loopback(origin) and _port_of(origin) == _port_of(host)
+
+
+def _port_of(host: str) -> int:
+    return urlsplit(f"//{host}").port or _HTTP_PORT
 
 
 def _host_of(origin: str) -> str:

@@ -82,6 +82,8 @@ def test_no_host_makes_it_fail(host: str) -> None:
         {"origin": "https://evil.example"},
         {"origin": "null"},
         {"origin": "http://127.0.0.1.evil.example"},
+        {"origin": "http://127.0.0.1:1"},
+        {"referer": "http://localhost:1/page"},
         {"referer": "https://evil.example/page"},
         {"sec-fetch-site": "cross-site"},
     ],
