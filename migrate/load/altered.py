@@ -15,6 +15,7 @@ from migrate.load.totals import SettledRecord
 from migrate.target.results import SentRecord
 from migrate.workspace import Workspace, replacing
 
+# Payloads of so many records are in memory at a time.
 _PART_RECORDS = 20_000
 SCHEMA: dict[str, pl.DataType] = {
     "batch": pl.Int32(),
@@ -49,6 +50,7 @@ def _write(view: LedgerView, folder: Path, plan: str, dataset: DatasetToLoad) ->
     while part := list(islice(records, _PART_RECORDS)):
         frames.append(_frame(part, dataset))
     if not frames:
+        # What an earlier call wrote would go on saying that something was lost.
         target.unlink(missing_ok=True)
         return None
     with replacing(target) as temporary:

@@ -66,6 +66,8 @@ def _covering(filled: pl.DataFrame, columns: Sequence[str], count: int) -> list[
             gain = filled.select(pl.sum_horizontal(uncovered).cast(pl.Int64)).to_series()
         else:
             gain = in_all
+        # Three comparisons in one number: what is newly covered, what is filled in
+        # all, and then an update.
         score = (gain * len(columns) + in_all) * 2 + filled.get_column("is_update").cast(pl.Int64)
         place = score.zip_with(free, pl.Series([-1]).new_from_index(0, len(score))).arg_max()
         if place is None:

@@ -145,13 +145,16 @@ class LedgerNotes:
         What any of them, or another plan, announces beyond that was not in the reading: the plan is overtaken.
         """
         ids = set(dataset_ids)
-        rows = [(plan, masterid, "", 0) for masterid in sorted(ids)]
+        # Under no plan's name: it says that the dataset was read, also where nothing
+        # was ever sent to it.
+        rows = [(plan, dataset_id, "", 0) for dataset_id in sorted(ids)]
         rows += [
-            (plan, masterid, other, count)
-            for (masterid, other), count in seen.items()
-            if masterid in ids and other
+            (plan, dataset_id, other, count)
+            for (dataset_id, other), count in seen.items()
+            if dataset_id in ids and other
         ]
         with ledger_schema.transaction(self._connection, self.file) as db:
+            # A plan may have been deleted and made again under its name.
             db.execute("DELETE FROM plan_readings WHERE plan = ?", (plan,))
             db.executemany("INSERT INTO plan_readings VALUES (?, ?, ?, ?)", rows)
             self.add_event(db, PlanEvent(plan, "planned"))

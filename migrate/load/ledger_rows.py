@@ -67,11 +67,8 @@ def waiting_row(dataset: int, batch: int, sent: SentRecord, why: str, now: float
 def once_created(rows: Iterable[RecordRow], known: set[str]) -> Iterator[RecordRow]:
     """The rows, where a record that an earlier row made or changed is an update: it exists only once in the target."""
     for row in rows:
-        yield (
-            row._replace(change="update")
-            if row.change == "create" and row.masterid in known
-            else row
-        )
+        is_known = row.change == "create" and row.masterid in known
+        yield row._replace(change="update") if is_known else row
         if row.masterid:
             known.add(row.masterid)
 

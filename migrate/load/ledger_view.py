@@ -211,6 +211,7 @@ class LedgerView:
             " ORDER BY r.batch, r.position"
         )
         with ledger_schema.translated(self.file):
+            # Row by row: a load may have settled millions of them.
             for row in self._connection.execute(query, (plan, dataset, state, state)):
                 (
                     batch,
@@ -290,6 +291,7 @@ class LedgerView:
         """The datasets that answered last that they are busy (423), and have rows left for this load."""
         query = (
             "SELECT d.name FROM datasets d JOIN plans p ON p.id = d.plan WHERE p.name = ?"
+            # Busy only as long as nothing was taken since: a failure stays in the table for good.
             " AND (SELECT f.status FROM failures f WHERE f.dataset = d.id ORDER BY f.id DESC LIMIT 1) = 423"
             " AND (SELECT max(f.at) FROM failures f WHERE f.dataset = d.id) >"
             " (SELECT coalesce(max(b.changed_at), 0) FROM batches b WHERE b.dataset = d.id AND b.state = 'acked')"

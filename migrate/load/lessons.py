@@ -71,6 +71,8 @@ class Lessons:
         query = (
             "SELECT EXISTS (SELECT 1 FROM datasets own JOIN datasets d ON d.dataset_id = own.dataset_id"
             " AND d.mapping_sha256 = own.mapping_sha256 LEFT JOIN canaries c ON c.dataset = d.id"
+            # A dataset whose canary differed or was refused is no witness, whatever was
+            # written to it since.
             " WHERE own.id = ? AND own.mapping_sha256 <> '' AND (c.verdict = 'kept' OR (d.id <> own.id"
             " AND c.verdict IS NULL AND EXISTS (SELECT 1 FROM batches b WHERE b.dataset = d.id AND b.written > 0))))"
         )
@@ -166,6 +168,8 @@ class Lessons:
     def written_at(self, dataset: str, masterids: Sequence[str]) -> dict[str, float]:
         """When loads of the same target dataset have written some masterids last, in seconds since 1970."""
         query = (
+            # One parameter for all of them: SQLite takes a bounded number of parameters,
+            # and a page has 50,000.
             "SELECT r.masterid, max(r.settled_at) FROM records r JOIN datasets d ON d.id = r.dataset"
             " JOIN datasets own ON own.dataset_id = d.dataset_id"
             " WHERE own.id = ? AND r.masterid IN (SELECT value FROM json_each(?)) GROUP BY r.masterid"

@@ -42,6 +42,7 @@ def pause_file(workspace: Workspace) -> Path:
 
 def set_pause(workspace: Workspace, *, on: bool) -> None:
     """Makes the file, or removes it."""
+    # It may be called by a signal, in the middle of anything: that must not end a load.
     with contextlib.suppress(OSError):
         if on:
             pause_file(workspace).touch()

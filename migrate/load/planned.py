@@ -16,6 +16,7 @@ from migrate.target.answer import Answer
 from migrate.target.results import AnswerColumns, Reading, SentRecord, read_answer, read_receipt
 from migrate.workspace import sha256_file
 
+# One reading of the file for 8,000 records at most, which are a few megabytes.
 _WINDOW_BATCHES = 16
 
 
@@ -169,6 +170,7 @@ class PlannedRecords:
             if position != len(records):
                 raise self._damaged("its rows are not in sending order")
             records.append(PlannedRecord(SentRecord(position, key, payload), change))
+        # The slice was cut by the batches' sizes: rows of other batches in it mean another order.
         if [len(window.get(first + n, ())) for n in range(len(rows))] != rows:
             raise self._damaged("its rows are not in sending order")
         return window

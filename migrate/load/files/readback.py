@@ -115,7 +115,9 @@ def _held_columns(page: pl.DataFrame, kinds: Mapping[str, pl.DataType]) -> pl.Da
 
 def _spill(buckets: Sequence[Partitions], frame: pl.DataFrame, key: Sequence[pl.Expr]) -> None:
     parts = [part.cast(pl.String).alias(f"_key:{n}") for n, part in enumerate(key)]
+    # A record that lacks a part of its key is nobody's row.
     keyed = frame.with_columns(parts).drop_nulls([f"_key:{n}" for n in range(len(key))])
+    # A fixed seed: a key has to fall into the same bucket on both sides.
     bucket = keyed.select(pl.struct(pl.col("^_key:.*$")).hash(7) % len(buckets)).to_series()
     for number, store in enumerate(buckets):
         store.add(keyed.filter(bucket == number) if len(buckets) > 1 else keyed)
@@ -129,6 +131,7 @@ def _compare(
     unsure: Collection[str],
 ) -> pl.DataFrame:
     on = [name for name in ours.columns if name.startswith("_key:")]
+    # A record that moved while pages were read stands in two of them: the later one is newer.
     last = theirs.unique(on, keep="last", maintain_order=True)
     joined = ours.join(last, on=on, how="left", maintain_order="left")
     is_there = joined.get_column(MASTERID).is_not_null()

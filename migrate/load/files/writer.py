@@ -143,6 +143,7 @@ def _sweep(
     """Removes what an earlier call left without a manifest. Raises UsageError for anything else in the folder."""
     starts = tuple(f"{one.dataset}_{plan.day:%Y%m%d}" for one in datasets)
     ends = (f".{settings.form}", PARTIAL)
+    # All are looked at before one is removed: in a wrong folder nothing is touched.
     for path in sorted(folder.iterdir()):
         is_ours = path.name.startswith(starts) and path.name.endswith(ends)
         is_left_over = path.name.startswith(f".{MANIFEST}.")
@@ -168,6 +169,7 @@ def _write_dataset(
     with _disk_trouble(folder):
         for frame in chunks(rows, settings.form, min(CHUNK_ROWS, settings.file_rows)):
             _refuse_erasing(frame, rows, settings)
+            # Only when more rows come: no file is ever empty.
             if part is not None and part.is_full(settings):
                 part.close()
                 part = None
@@ -181,6 +183,7 @@ def _write_dataset(
             part.close()
         named = []
         for number, one in enumerate(finished, 1):
+            # Named at the end, since only now it is known whether a file is the only one.
             several = number if len(finished) > 1 else None
             name = file_name(rows.dataset, plan.day, settings.form, several)
             one.path.replace(folder / name)
@@ -219,6 +222,7 @@ class _Part:
     @classmethod
     def begin(cls, path: Path, source: DatasetRows, settings: FileSettings) -> _Part:
         """A new file, readable by its owner only; a link in its place is not followed."""
+        # O_BINARY is Windows', which would write line ends of its own.
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         handle = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
         part = cls(path, os.fdopen(handle, "wb"), source, settings)
