@@ -93,6 +93,7 @@ def write_corrections(workspace: Workspace, corrections: pl.DataFrame) -> None:
         return
     with replacing(file) as temporary:
         parquet.write(corrections.sort("number"), temporary, compression="zstd", statistics=False)
+        # Also where the tool is used as a library, without the command line's umask.
         temporary.chmod(0o600)
 
 

@@ -17,6 +17,7 @@ import polars as pl
 
 KEPT_IN_ALL = 1 << 25
 """Hashes kept of all columns together, 8 bytes each: 256 MB at most."""
+# Errors of at most 2.3 % with many columns, 0.3 % with few, in 997 cases of 1,000.
 _FEWEST_KEPT, _MOST_KEPT = 1 << 14, 1 << 20
 _HASHES = 1 << 64
 # The estimate errs by 1/sqrt(kept) as a standard error, whatever the values are.
@@ -214,6 +215,7 @@ def _moment() -> pl.Expr:
 
     days = pl.col("date").str.to_date("%Y-%m-%d", strict=False).cast(pl.Int64)
     seconds = (whole(pl.col("hour")) * 60 + whole(pl.col("minute"))) * 60 + whole(pl.col("second"))
+    # The order is one of microseconds: further digits do not count.
     fraction = whole(pl.col("fraction").str.slice(0, 6).str.pad_end(6, "0"))
     digits = pl.col("zone").str.replace_all(r"\D", "").str.pad_end(4, "0")
     ahead = (whole(digits.str.slice(0, 2)) * 60 + whole(digits.str.slice(2, 2))) * 60

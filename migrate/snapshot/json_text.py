@@ -122,6 +122,7 @@ def _tokens(text: str) -> Iterator[tuple[str, int, int]]:
         raise ValueError("ends too early")
 
 
+# Ids in the place of names would make columns without end; what has none is read from the record.
 MAX_COLUMNS = 1_000
 MAX_DEPTH = 16
 Literal = bytes | msgspec.Raw

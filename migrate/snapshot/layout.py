@@ -228,6 +228,7 @@ def read_file(path: Path, kind: type[T], what: str) -> T:
 
 
 def _check_format(path: Path, data: bytes) -> None:
+    # By itself and first: a file of another format may not even have the fields of this one.
     found = msgspec.json.decode(data)
     if isinstance(found, Mapping):
         version = found.get("format", FORMAT)
@@ -255,6 +256,7 @@ def differences(begun: Begun, wanted: Begun) -> list[str]:
     """What keeps `wanted` from being a continuation of `begun`, as `name: was, now`."""
     return [
         f"{name}: {_told(getattr(begun, name))}, now {_told(getattr(wanted, name))}"
+        # Not the version nor the time: whoever goes on with it later may use a newer tool.
         for name in (
             "base_url",
             "project_id",

@@ -24,6 +24,7 @@ _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 _RETRIES = 5
 _RETRY_TIMEOUT = timedelta(seconds=60)
 _REQUEST_TIMEOUT = timedelta(seconds=120)
+# Below what stores take in one request: S3 takes 1,000.
 _AT_ONCE_DELETED = 500
 
 

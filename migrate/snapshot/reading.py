@@ -236,6 +236,7 @@ def open_snapshot(workspace: Workspace, name: str | None, *, check_files: bool =
     # Before anything is read: a manifest from a shared store may name files of others.
     files_of(manifest)
     resources = {r: _resource(r, folder, sealed, store) for r, sealed in manifest.resources.items()}
+    # One listing of all parts, instead of a request for each.
     if store and check_files:
         there = store.objects.sizes(name)
     else:

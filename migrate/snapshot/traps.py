@@ -23,10 +23,13 @@ LEADING_ZEROS, PLAIN_NUMBERS, TEXTS = "numbers with leading zeros", "plain numbe
 ID_SHAPES = (LEADING_ZEROS, PLAIN_NUMBERS, HEXADECIMAL, TEXTS)
 """How ids may look."""
 INT32_MAX = 2_147_483_647
+# What Magento's plug-in writes into its own tables, and sends with the rest of the row.
 _SYNC_STATES = ("Queued for Update", "Synced", "Error", "Failed")
 _VALUE, _LITERAL = pl.col("value"), pl.col("literal")
+# Eighteen digits fit an Int64; what is longer is beyond int32 by its length.
 _DIGITS = _VALUE.str.contains(r"^[1-9]\d{0,17}$")
 TRAP_COUNTS: Mapping[str, pl.Expr] = {
+    # Datatrics' tracker is built like Matomo, where goal -1 is the abandoned cart.
     "cart": (_VALUE == "-1").sum(),
     "zero date": _VALUE.str.starts_with("0000-00-00").sum(),
     "sync state": _VALUE.is_in(_SYNC_STATES).sum(),
@@ -35,6 +38,7 @@ TRAP_COUNTS: Mapping[str, pl.Expr] = {
         | _VALUE.str.contains(r"^[1-9]\d{18,}$")
     ).sum(),
     **{f"style {name}": _VALUE.str.contains(sign).sum() for name, sign in EVIDENCE.items()},
+    # The target's floats have six digits.
     "long fraction": _LITERAL.str.contains(r"^-?\d+\.\d{7,}").sum(),
 }
 """How often each sign of a trap stands in a field, as expressions over `literal` and `value`."""
@@ -129,6 +133,7 @@ def _mixed(row: Mapping[str, int]) -> list[Trap]:
         kind for kind in ("text", "integer", "decimal", "boolean", "object", "list") if row[kind]
     ]
     numbers = {"integer", "decimal"}
+    # JSON writes 20.0 as 20: whole numbers among decimals are no second kind.
     if len(kinds) < 2 or set(kinds) <= numbers:
         return []
     counts = tuple(
@@ -210,6 +215,7 @@ def _foreign_keys(resource: str, by_field: pl.DataFrame, rows: int) -> list[Trap
         default=0,
     )
     other = filled.get("profile_id", 0)
+    # Where every record has the usual field, the other one is bookkeeping.
     if not other or usual >= rows:
         return []
     what = Sentence(

@@ -51,6 +51,7 @@ class SnapshotWriter:
         else:
             sealed = {name: self._read_sealed(name) for name in begun.resources}
         self.sealed = {name: found for name, found in sealed.items() if found is not None}
+        # A crash may have come between sealing a resource and removing its pages.
         for name in finished.resources if finished else self.sealed:
             Spool(folder / name).remove()
         if finished:

@@ -256,6 +256,7 @@ class WrittenParts:
 def write_parts(spool: Spool, left_out: Mapping[int, list[int]], root: Path) -> WrittenParts:
     """Writes all parts, one at a time, so that memory stays flat. Raises WorkspaceError."""
     remove_parts(spool)
+    # The manifest names these files: a power cut must not leave it alone.
     with Syncing(spool.folder) as syncing:
         first = []
         for task in plan_parts(spool, left_out):
@@ -294,6 +295,7 @@ def describe(
     )
     verdict, reason = judge(seen)
     return ResourceResult(
+        # The later number is nearer to what was received.
         announced=seen.announced_end if seen.announced_end is not None else seen.announced_start,
         received=found.received + reading.kept,
         distinct=found.distinct + reading.kept,

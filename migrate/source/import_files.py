@@ -75,6 +75,7 @@ def import_files(
     begun = Begun(
         format=FORMAT,
         name="",
+        # The folder stands for the service: files from another one would be another list.
         base_url=request.folder.resolve().as_uri(),
         project_id=request.project_id,
         resources=[resource.name for resource in request.resources],

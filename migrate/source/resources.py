@@ -27,6 +27,7 @@ class Resource:
 CREATED = ("created", "created_at", "metadata.created")
 """Where a record says when it was created, by which a list is asked to be sorted."""
 
+# A record that never says when it changed was last changed when it was created.
 _UPDATED = (
     "updated",
     "updated_at",

@@ -149,6 +149,7 @@ class SavedPages:
                     tally.loose += len(piece.items)
                 yield piece
             is_first = False
+        # A list of no records is `[]`: nothing at all is a download that failed.
         if is_first and not _is_of_lines(path):
             raise damaged(tally.name, "it is empty")
 
@@ -261,6 +262,7 @@ def _answer(value: SavedValue, name: str, members: Mapping[str, object]) -> _Pie
         page = read_page(0, value.text)
     except TransientError as error:
         raise damaged(name, f"{error.reason}{_place(value)}") from None
+    # Some servers write numbers as texts.
     number = bytes(members.get("page", b"")).strip(b'" ')  # type: ignore[call-overload]  # a Raw
     answer = SavedAnswer(
         announced_records=page.announced_records,

@@ -18,6 +18,7 @@ SOURCE_PLACE = "source"
 
 _NOTHING = "(none)"
 _COUNTED = "orders"
+# Most contacts have few orders, so the steps are narrow there.
 _STEPS = ((1, "1"), (2, "2"), (5, "3-5"), (10, "6-10"), (100, "11-100"))
 _MORE = "more than 100"
 _CUSTOMERS = ("contact_key", "customer_key", "profileid", "email")
@@ -242,6 +243,7 @@ def labels_of(text: str) -> list[str]:
         value = json.loads(text)
     except ValueError:
         return [text] if text else []
+    # PHP writes a list with gaps as an object: then its values are the elements.
     if isinstance(value, list):
         items = value
     else:

@@ -55,6 +55,7 @@ class Asked:
 
 def identity(source: pl.Expr, id_: pl.Expr) -> pl.Expr:
     """One number for a record's identity: the texts themselves would take many times the memory."""
+    # Something has to stand between: `a`, `bc` and `ab`, `c` are two records.
     return pl.concat_str([source.fill_null(""), pl.lit("\0"), id_.fill_null("")]).hash(17)
 
 

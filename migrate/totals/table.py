@@ -321,6 +321,7 @@ def summarise_table(table: Table) -> dict[str, Any]:
             {"source": e.source, "id": e.id, "text": e.text, "what": e.what} for e in table.examples
         ],
         "doubts": list(table.doubts),
+        # Equal by the groups: in their sum, what one has too much can hide what another lacks.
         "all": summarise_group(table.whole, table.kind) | {"equal": table.equal},
         "rows": [summarise_group(group, table.kind) for group in table.groups],
     }
