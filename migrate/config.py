@@ -41,6 +41,7 @@ _OWN_KEYS = ("file", "secrets", "target")
 
 
 class _Section(BaseModel):
+    # Errors never repeat a value: somebody may have pasted a key into the wrong line.
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
@@ -64,10 +65,13 @@ class Datatrics(_Section):
     """How the source is read. Units: seconds, records a page, requests a second."""
 
     base_url: Url = "https://api.datatrics.com/2.0"
+    # It stands in the path of every request.
     project_id: str = Field(min_length=1, max_length=100, pattern=r"^[^/?#\s]+$")
     concurrency: int = Field(8, ge=1, le=64)
+    # The largest of the documented defaults; no client is seen to ask for more.
     page_size: int = Field(500, ge=1, le=10_000)
     page_sizes: dict[ResourceName, Annotated[int, Field(ge=1, le=10_000)]] = {}
+    # The document names no limit: this one is our own caution.
     requests_per_second: float = Field(20, gt=0)
     request_deadline_s: float = Field(120, gt=0)
     retry_budget_s: float = Field(900, ge=0)
@@ -77,24 +81,28 @@ class Datatrics(_Section):
 
     def totals_of(self, resource: str) -> dict[str, tuple[str, ...]]:
         """The fields that say what a record is worth, besides those that the tool knows."""
-        found = {str(name): asked for name, asked in self.totals.items()}.get(resource)
-        return {} if found is None else {n: v for n, v in found if isinstance(v, tuple) and v}
+        said = self._said_of(resource)
+        if said is None:
+            return {}
+        return {name: fields for name, fields in said if isinstance(fields, tuple) and fields}
 
     def time_format_of(self, resource: str) -> str | None:
         """How the times of its records are spelt, where that cannot be told from them."""
-        found = {str(name): asked for name, asked in self.totals.items()}.get(resource)
-        return None if found is None else found.time_format
+        said = self._said_of(resource)
+        return None if said is None else said.time_format
 
     def counted_by(self, resource: str) -> dict[str, tuple[str, ...]]:
         """By column the fields of a resource that its values are counted by."""
-        found = {str(name): asked for name, asked in self.totals.items()}.get(resource)
-        return {} if found is None else dict(found.columns)
+        said = self._said_of(resource)
+        return {} if said is None else dict(said.columns)
+
+    def _said_of(self, resource: str) -> SourceTotals | None:
+        return next((said for name, said in self.totals.items() if name == resource), None)
 
     def page_size_of(self, resource: str) -> int:
         """The number of records asked for on one page of `resource`."""
-        return {str(name): size for name, size in self.page_sizes.items()}.get(
-            resource, self.page_size
-        )
+        own = (size for name, size in self.page_sizes.items() if name == resource)
+        return next(own, self.page_size)
 
 
 class Webhook(_Section):
@@ -172,9 +180,11 @@ class Octolis(_Section):
     account_share: float = Field(1.0, gt=0, le=1)
     concurrency: int = Field(8, ge=1, le=64)
     float_digits: Literal["decimals", "significant"] = "decimals"
+    # The largest body that the target takes is not documented; after a 413 the message names one.
     batch_bytes: int = Field(5_000_000, ge=10_000)
     request_deadline_s: float = Field(120, gt=0)
     retry_budget_s: float = Field(900, ge=0)
+    # A dataset is busy for as long as another source of it runs, which may be long.
     busy_budget_s: float = Field(3_600, ge=0)
     limit_speed: float = Field(1.0, gt=0)
     datasets: dict[str, Annotated[str, Field(min_length=1, max_length=200)]] = {}
@@ -228,6 +238,7 @@ class Gates(_Section):
     max_unequal: MoneyLimit = AmountLimit(text="0", amount=Decimal(0))
     max_errors: GateLimit = Limit(text="100", number=100)
     max_target_change: GateLimit = Limit(text="0", number=0)
+    # One request at most.
     canary: int = Field(1, ge=0, le=500)
     require_proven: bool = True
 
@@ -300,6 +311,7 @@ class Project(_Section):
 def load_project(file: Path, environ: Mapping[str, str] = os.environ) -> Project:
     """The checked project. Raises ConfigError listing every problem of the file at once."""
     values = _read_toml(file)
+    # Fields of the model all the same, so pydantic would take them from the file.
     for forbidden in _OWN_KEYS:
         if forbidden in values:
             raise ConfigError(
@@ -374,6 +386,7 @@ def _check_targets(file: Path, project: Project) -> None:
 
 def _read_toml(file: Path) -> dict[str, Any]:
     try:
+        # Some editors of Windows begin a file with a byte order mark.
         return tomllib.loads(read_plain(file).decode("utf-8-sig"))
     except FileNotFoundError:
         raise ConfigError(

@@ -33,6 +33,7 @@ class Limit(BaseModel):
 def _parse_limit(value: object) -> object:
     if isinstance(value, Limit):
         return value
+    # To Python `true` is the number 1.
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return Limit(text=str(value), number=value)
     if isinstance(value, str) and value.strip().endswith("%"):
@@ -63,6 +64,7 @@ class AmountLimit(BaseModel):
 def _parse_amount_limit(value: object) -> object:
     if isinstance(value, AmountLimit):
         return value
+    # TOML's numbers with a fraction are binary floats, which hold no cents beyond that.
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 10**15:
         return AmountLimit(text=str(value), amount=Decimal(str(value)))
     if isinstance(value, str):
@@ -82,6 +84,7 @@ def _checked_url(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("write a URL such as https://host/path")
+    # A key would cross the network in the clear.
     if parts.scheme == "http" and parts.hostname not in LOOPBACK:
         raise ValueError("plain http:// is accepted for this machine only; write https://")
     if parts.username or parts.password or parts.query or parts.fragment:

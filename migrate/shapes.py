@@ -69,6 +69,7 @@ class Shape:
 
 def shape_of(path: Path) -> Shape | None:
     """What the file at a path has to be; None where it is none that the tool keeps under such a name."""
+    # As long as the longest pattern: the workspace itself may lie below a folder called `plans`.
     place = "/".join(path.parts[-4:])
     for pattern, shape in _PLACES:
         if pattern.search(place):

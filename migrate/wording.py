@@ -17,6 +17,7 @@ def format_duration(seconds: float) -> str:
         return Sentence("{whole}.{tenth} s", whole=whole, tenth=tenth)
     if seconds < 60:
         return Sentence("{seconds} s", seconds=round(seconds))
+    # Rounded before it is divided: 119.6 s is 2 min 00 s and not 1 min 60 s.
     minutes, rest_s = divmod(round(seconds), 60)
     if minutes < 60:
         return Sentence("{minutes} min {seconds} s", minutes=minutes, seconds=f"{rest_s:02d}")

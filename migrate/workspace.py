@@ -24,6 +24,7 @@ from filelock import FileLock, Timeout
 from migrate.errors import Locked, UsageError, WorkspaceError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+# Devices of Windows, whatever their ending: a workspace may be copied there.
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS})
 
@@ -50,11 +51,13 @@ def check_name(name: str, what: str) -> str:
 
 def is_name(text: str) -> bool:
     """Whether `check_name` would take it."""
+    # Windows drops a dot at the end of a name.
     return bool(_NAME.fullmatch(text)) and not _RESERVED.fullmatch(text) and not text.endswith(".")
 
 
 def new_name(now: datetime, taken: Callable[[str], bool]) -> str:
     """A name made of the UTC time, such as 20261121-210551, that is not taken and sorts by age."""
+    # UTC, so that names sort by age over a change to winter time, too.
     base = now.astimezone(UTC).strftime("%Y%m%d-%H%M%S")
     name, count = base, 1
     while taken(name):
@@ -89,6 +92,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     **Raises**: WorkspaceError where the disk is full or does not let us.
     """
+    # Beside it, since a rename is atomic within one file system only.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

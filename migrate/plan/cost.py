@@ -14,6 +14,7 @@ from migrate.target.budget import forecast
 POINTS_A_BATCH = 10
 """Source: Octolis Data API, "Rate limits": a write costs 10 points, a read 1."""
 
+# Two keys reach the account's limit; the third shows that more add nothing.
 _SHOWN_KEYS = 3
 
 
@@ -27,6 +28,7 @@ def forecast_cost(batches: Mapping[str, int], project: Project) -> Forecast:
 
     `batches` are in the order of loading: the timeline says when each dataset begins and ends.
     """
+    # A dataset that nothing is sent to is not counted either.
     counts = sum(1 for number in batches.values() if number)
     writes = sum(batches.values())
     most = max(_SHOWN_KEYS, len(project.secrets.octolis))

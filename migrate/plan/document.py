@@ -20,6 +20,8 @@ SCOPE_FOLDER = "scope"
 
 
 class _Part(BaseModel):
+    # A field that this version does not know may change what the rest means:
+    # such a plan is refused.
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -37,6 +39,7 @@ class BaseUsed(_Part):
 
     name: str
     manifest_sha256: str
+    # Down to the whole snapshot: whichever of them has changed makes the plan stale.
     base: BaseUsed | None = None
 
 

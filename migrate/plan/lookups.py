@@ -91,6 +91,7 @@ def _named(columns: Collection[str]) -> list[str]:
 
 def _in_order(parts: Iterable[pl.DataFrame]) -> pl.DataFrame:
     rows = pl.concat(list(parts))
+    # Only elements of a list have a place; without any, the rows stand in order already.
     if rows.get_column("_place").null_count() < rows.height:
         rows = rows.sort("_place", nulls_last=False, maintain_order=True)
     return rows.drop("_place")
