@@ -71,6 +71,7 @@ def conditions_of(plan: Plan, dataset: str) -> list[str]:
     """
     conditions = []
     for carried in plan.document.carried:
+        # A plan carries look-up tables as well.
         if not carried.path.endswith((".yaml", ".yml")):
             continue
         value = read_mapping_text(plan.folder / carried.path).document.value

@@ -16,6 +16,7 @@ def segments(
         rows = counts.get(kind, 0)
         if rows and whole:
             width = 100 * rows / whole
+            # Rounded for the page only: what is added up keeps its digits, so the segments meet.
             place = {"x": round(x, 3), "width": round(width, 3)}
             shown.append({"kind": kind, "label": label, "rows": rows, **place})
             x += width

@@ -40,10 +40,14 @@ def shorten(text: str | None) -> str:
 
 def width_of(text: str) -> int:
     """The number of terminal columns that `text` takes."""
-    return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
-        for char in text
-    )
+    return sum(map(_columns_of, text))
+
+
+def _columns_of(char: str) -> int:
+    if unicodedata.combining(char):
+        return 0
+    # Unicode Standard Annex 11: wide and fullwidth signs take two.
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
 
 
 def format_share(share: float) -> str:

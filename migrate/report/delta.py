@@ -15,6 +15,7 @@ def summarise_delta(base: str, results: Mapping[str, ResourceResult]) -> dict[st
     counts: dict[str, int | None] = {}
     for name in ("new", "changed", "unchanged", "gone"):
         known = [count for delta in deltas if (count := getattr(delta, name)) is not None]
+        # A sum without one of the resources would look like the whole.
         counts[name] = sum(known) if len(known) == len(deltas) else None
     return {"base": base, **counts}
 

@@ -14,6 +14,7 @@ from migrate.report.searchable import render_searchable
 from migrate.report.totals import view_table
 from migrate.report.words import Words, words_of
 
+# A year and a month: bars of more days nobody can tell apart, so they become months.
 _DAYS = 400
 
 
@@ -60,6 +61,7 @@ def _event_bars(tables: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     for table in tables:
         rows = table["rows"]
         if len({row["period"] for row in rows}) <= _DAYS:
+            # `2024-01-31` has ten characters, `2024-01` seven.
             unit = 10
         else:
             unit = 7
@@ -70,6 +72,7 @@ def _event_bars(tables: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 both = sums.setdefault(at, [0, 0])
                 both[0] += row["source_rows"]
                 both[1] += row["plan_rows"]
+        # Not 0, since heights are shares of it.
         most = max((max(both) for both in days.values()), default=0) or 1
         charts.append(
             {

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from migrate.plan.open_plan import Plan
 
 MOST_IN_WORKBOOK = 50_000
+# The name becomes that of a file, on whatever system the page is opened.
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 _MASKED = ("key", "old_key", "id", "winner_id", "value", "like", "lost")
 
@@ -114,6 +115,7 @@ def _lists(plan: Plan, dataset: str, shown: Shown) -> Iterator[tuple[str, pl.Dat
             frame = parquet.read(file)
             if name == "rejects":
                 frame = _values_masked(frame, types, shown)
+            # A reject's value is masked by the type of its column already.
             yield name, _masked(frame, shown, keys, but="value" if name == "rejects" else "")
     yield (
         "unmapped",

@@ -152,6 +152,7 @@ def _inputs(one: PlanDocument, two: PlanDocument) -> list[str]:
             if one.offline
             else Sentence("the second plan is offline: its changes are unknown")
         )
+    # Only where both have read it: an offline plan differs by that alone.
     elif _files(one) != _files(two):
         changed.append(Sentence("the target as it was read"))
     return changed

@@ -254,6 +254,7 @@ def _losses(plan: Plan, dataset: str, counts: DatasetPlan, shown: Shown) -> Rows
             "loss": loss,
             "says": LOSSES.get(loss, ""),
             "rows": rows,
+            # A loss that a later version has named counts as harm.
             "kind": LOSS_KINDS.get(loss, "cut"),
             "harms": LOSS_KINDS.get(loss, "cut") is not None,
         }
@@ -290,6 +291,7 @@ def _clusters(plan: Plan, dataset: str, shown: Shown) -> Rows:
             {**row, "key": shown.text(row["key"]), "value": shown.text(row["value"])}
             for row in cluster.head(MEMBERS).to_dicts()
         ]
+        # One record of the target stays, the others disappear into it.
         there = cluster.get_column("masterid").drop_nulls().n_unique()
         clusters.append(
             {"records": cluster.height, "disappear": max(0, there - 1), "members": members}
@@ -333,6 +335,7 @@ def _odd_value(row: Mapping[str, Any], shown: Shown) -> str | None:
 
 def view_forecast(forecast: Forecast, start: datetime) -> dict[str, Any]:
     """The cost of the load, how long it takes by number of keys and when it would end, dataset after dataset."""
+    # Not 0, since bars are shares of it.
     longest = max([*forecast.minutes_by_keys.values(), 0.01])
     keys = [
         {
@@ -355,6 +358,7 @@ def view_forecast(forecast: Forecast, start: datetime) -> dict[str, Any]:
                     "ends": _clock(start, end),
                     "lasts": format_duration((end - stretch.starts[count]) * 60),
                     "x": 100 * stretch.starts[count] / longest,
+                    # So wide at least that the shortest load can be seen.
                     "width": max(0.4, 100 * (end - stretch.starts[count]) / longest),
                 }
                 for count, end in stretch.ends.items()

@@ -30,6 +30,7 @@ def _fold_line(line: str, room: int) -> str:
     for part in _PARTS.findall(line[len(indent) :]):
         if part.isspace():
             blanks = part
+        # A word that is wider than the line stays whole, on a line of its own.
         elif folded.strip() and _width(folded + blanks + part) > room:
             lines.append(folded)
             folded, blanks = f"{indent}  {part}", ""

@@ -31,6 +31,7 @@ def render_history(found: CommandHistory, limit: int) -> str:
 
 
 def _run_row(run: RunRecord) -> Row:
+    # Killed, or still at work: the ledger cannot tell the two apart.
     if run.ended_at is None:
         took = None
     else:

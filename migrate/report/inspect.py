@@ -72,6 +72,7 @@ def _field(field: FieldInspection, shown: Shown) -> dict[str, Any]:
         "zones_mixed": found.zones_mixed if found else False,
         "longest": field.longest,
         "examples": [show(value) for value in field.examples],
+        # Bars of births would show single people.
         "months": {} if _is_birthday(field.name) else dict(field.months),
         "by_source": {source: _counts(counts) for source, counts in field.by_source.items()},
     }

@@ -68,6 +68,7 @@ def bars_of(months: Mapping[str, int]) -> list[dict[str, Any]]:
     These are the newest ones before 2200: a date beyond stands for one that is not known.
     """
     usual = {month: count for month, count in months.items() if _PLOTTED[0] <= month < _PLOTTED[1]}
+    # Where all lie outside, a plot of these says more than none.
     months = usual or months
     if not months:
         return []

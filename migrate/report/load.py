@@ -167,6 +167,7 @@ def _end_lines(result: LoadResult) -> list[str]:
     for dataset in result.datasets.values():
         for key in counted:
             sums[key] += getattr(dataset, key)
+    # `unknown` is a part of `open`: the rest of that was never sent.
     sums["not sent"] = sums.pop("open") - sums["unknown"]
     lines = [
         "",

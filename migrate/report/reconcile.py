@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from migrate.app.other_projects import AllProjects
 
 _LONGEST = 40
+# In this order in the samples: what is lost before what is only otherwise.
 _SHOWN = ("missing", "extra", "doubled", "different", "recipe_changed", "merged_away")
 
 
@@ -267,6 +268,7 @@ def render_projects(every: AllProjects, found: Reconciliation) -> str:
 
 def _shared(every: AllProjects, dataset: str) -> int:
     """Records of the target that more than one project has."""
+    # Each project counts a shared record, all together count it once.
     return sum(one.records[dataset] for one in every.projects) - every.records[dataset]
 
 

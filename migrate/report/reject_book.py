@@ -88,6 +88,7 @@ def _begin_page(page: Any, formats: Mapping[str, Any], words: Words, rows: int) 
     page.freeze_panes(1, 0)
     page.autofilter(0, 0, rows, len(CORRECTION_HEADS) - 1)
     allowed = ("autofilter", "format_columns", "format_rows")
+    # Without a password: it keeps cells from being typed over, and nobody from looking.
     page.protect("", dict.fromkeys(allowed, True))
     for column, (name, head) in enumerate(CORRECTION_HEADS.items()):
         options = {"hidden": True} if name == _CHECK else {}
@@ -109,6 +110,7 @@ def _cells(
         "field": row["field"],
         "sent": shown.text(sent, row["field"]) or "" if is_masked else sent,
         "wrong": _wrong(row, words),
+        # By it the import knows whether the record still has this value; the cell may be masked.
         _CHECK: masker.seal(sent),
     }
 

@@ -124,6 +124,7 @@ def describe_rejects(
         of_rows = shown[row["dataset"]]
         row["key"] = of_rows.text(row["key"])
         row["value"] = of_rows.cell(row["value"], row["column"] or "")
+        # Unmasked it stays the very text that was sent.
         if row["payload"] is not None and of_rows.is_masked:
             row["payload"] = json.dumps(of_rows.json(row["payload"]), ensure_ascii=False)
         described.append({**row, "requests": by_batch.get((row["dataset"], row["batch"]), [])})

@@ -44,6 +44,7 @@ def write_with_lists(
     """Writes the full lists into a folder beside the page, named after it, and then the page. Raises WorkspaceError."""
     folder = page.with_name(f"{page.stem}-lists")
     try:
+        # The lists first: a page never names files that are not there.
         lists = write(folder)
         write_bytes(page, render(lists, folder.name).encode("utf-8", "replace"))
     except OSError as error:

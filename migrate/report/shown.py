@@ -98,6 +98,8 @@ class Shown:
         if self._masker is None:
             return text
         try:
+            # Numbers as texts: they keep their digits, and a whole number is
+            # masked as any value is.
             inside = json.loads(text, parse_float=str, parse_int=str)
         except (ValueError, RecursionError):
             return self.text(text, name)

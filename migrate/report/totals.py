@@ -235,6 +235,7 @@ def say_unequal(tables: Mapping[str, Table]) -> list[str]:
             what.append(f"{lacking.rows:,} of {table.whole.source.rows:,} {UNITS[table.kind]}")
         if table.unreadable:
             what.append(say_count(table.unreadable, "amount") + " that cannot be read")
+        # What one month has too much and another too little is nothing in the sum.
         if not lacking:
             what = [f"{len(table.unequal):,} groups, though the sums are equal"]
         lines.append(f"{name}: the source has and the plan lacks {', '.join(what)}")

@@ -166,6 +166,7 @@ def _render_dataset(name: str, dataset: Facts, shown: Shown) -> str:
                 f"  collapsed: {c['source']} {c['id']} into {c['winner_source']} {c['winner_id']}"
             )
         )
+        # Numbers as texts, to be shown as they were sent.
         lost = json.loads(c.get("lost") or "{}", parse_float=str, parse_int=str)
         lines += [
             inert(f"    lost {column}: {_cut(shown.cell(str(value), column))}")
@@ -219,6 +220,7 @@ def _steps(steps: Sequence[list[str | None]], sent: str | None, column: str, sho
     """The steps in order, with the text after each one that changed it, and in the end what is sent."""
     entries: list[tuple[list[str], str | None]] = []
     for name, text in steps:
+        # Steps that changed nothing are named beside the one before, not in arrows of their own.
         if entries and entries[-1][1] == text:
             entries[-1][0].append(str(name))
         else:

@@ -49,6 +49,7 @@ class Words:
 
     def _word(self, text: str) -> str:
         translated = self.texts.gettext(text) if text else text
+        # What has a translation is ours; anything else may have come out of the data.
         return inert(text) if translated == text else translated
 
     def _template(self, text: Sentence) -> str:
@@ -56,7 +57,10 @@ class Words:
             return self.texts.gettext(text.template)
         count = text.values["count"]
         return self.texts.ngettext(
-            text.template, text.plural, count if isinstance(count, int) else 2
+            # gettext takes whole numbers only; of anything else there is never just one.
+            text.template,
+            text.plural,
+            count if isinstance(count, int) else 2,
         )
 
     def value(self, value: Value) -> str:
@@ -103,6 +107,7 @@ def words_of(language: Language) -> Words:
         return Words(language, Locale(language), gettext.NullTranslations())
     file = files("migrate.report").joinpath("catalogues", f"{language}.po")
     compiled = BytesIO()
+    # Compiled here: a compiled catalogue in the repository could disagree with its text.
     with file.open("rb") as text:
         write_mo(compiled, read_po(text, locale=language))
     compiled.seek(0)
