@@ -186,10 +186,12 @@ BROKEN_VALUES = frozenset(map("".join, product((OMITTED, NULLED), _BROKEN_NAMES)
 """Losses by which a value that broke a rule is left out or nulled: each rule has its own, and one stands for all."""
 
 _OTHER_EMAIL = "its domain or a sign in it is wrong"
+# In this order: the first that fits is said, and the later ones take the earlier for granted.
 _EMAIL_REASONS: tuple[tuple[Callable[[str], bool], str], ...] = (
     (lambda text: "@" not in text, "there is no @"),
     (lambda text: text.count("@") > 1, "there is more than one @"),
     (lambda text: any(char.isspace() for char in text), "there is a space in it"),
+    # RFC 5321 §4.5.3.1: 64 before the @, and 256 with the two brackets around an address.
     (lambda text: len(text) > 254 or len(text.partition("@")[0]) > 64, "it is too long"),
     (lambda text: text.startswith("@"), "nothing stands before the @"),
     (

@@ -19,6 +19,7 @@ from typing import Any
 
 import httpcore
 
+# The deadline is looked at between two pieces of a large body.
 _WRITE_BYTES = 1 << 16
 
 
@@ -75,6 +76,7 @@ class _DeadlineStream(httpcore.NetworkStream):
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         left_s = self._deadline.left_s(timeout)
+        # To a socket, 0 means not to wait at all, and not that the time is over.
         if left_s == 0:
             raise httpcore.ReadTimeout
         return self._inner.read(max_bytes, left_s)
@@ -106,6 +108,7 @@ MAX_BODY_BYTES = 1 << 28
 """Of an unpacked body: a page of 10,000 records of 25 kB each."""
 MAX_MEMBERS = 1_000
 _STEP_BYTES = 1 << 18
+# zlib's way to say: with gzip's header, and with no other.
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
 _GZIP = frozenset({"gzip", "x-gzip"})
 _PLAIN = frozenset({"", "identity"})

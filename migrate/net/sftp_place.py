@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 from migrate.errors import UsageError
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMG]?)B?", re.IGNORECASE)
+# Rates of lines are given in thousands, not in 1,024.
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
 
 

@@ -40,6 +40,7 @@ def note_written(root: Path, file: Path, command: str, sha256: str | None = None
     """Remembers a file in the list of the workspace at `root`; `sha256`: its hash, where it is known."""
     path = file.absolute()
     line = {"path": str(path), "command": command, "sha256": sha256 or sha256_file(path)}
+    # Appended in one write, since two commands may do so at once.
     handle = os.open(root / FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     with os.fdopen(handle, "ab") as opened:
         opened.write(

@@ -14,6 +14,7 @@ from migrate.errors import GaveUp, Interrupted
 from migrate.target.budget import Budget, Grant, Wait
 from migrate.target.spent import ClockReading, Spent, State, read_states
 
+# The stop event wakes nobody who waits for the condition, so it is asked for now and then.
 _STOP_CHECK_S = 0.2
 # A date after the year 9999 cannot be formed, and the message needs one.
 _LONGEST_NAMED_S = 1e9

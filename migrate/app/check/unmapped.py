@@ -64,6 +64,7 @@ def strict_resources(
     name = newest_whole(workspace) if strict else None
     if name is None:
         return
+    # Names of fields are all it needs; hashing the parts is for whoever relies on their values.
     snapshot = open_snapshot(workspace, name, check_files=False)
     for resource in dict.fromkeys(str(mapping.resource) for mapping in strict):
         files = tuple(Path(mapping.file).name for mapping in strict if mapping.resource == resource)

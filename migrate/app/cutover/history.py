@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from migrate.demo.drift import Shares
     from migrate.plan.document import PlanDocument
 
+# Files that were copied or brought back from a backup have times that say nothing.
 _PLAUSIBLE_PLAN = timedelta(days=1)
 
 
@@ -34,6 +35,7 @@ def gather_known(workspace: Workspace, base: str, shares: Shares, now: datetime)
         for name, resource in whole.resources.items()
     }
     changes, spans = _changes_before(workspace, found, now) or (
+        # What is gone makes no request: there is no delete.
         {name: sum(shares.of(result.distinct)[:2]) for name, result in read.items()},
         f"if {shares.changed + shares.new:.1%} are new or changed",
     )
@@ -73,6 +75,7 @@ def _changes_before(
             or length <= timedelta()
         ):
             continue
+        # Never less than that delta has found already.
         growth = max((now - began) / length, 1.0)
         counts = {name: resource.result.delta for name, resource in delta.resources.items()}
         changes = {

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from migrate.snapshot.reading import Snapshot, SnapshotResource
 
 _FAST = 1000.0
+# Fixed, so that a rehearsal that went wrong can be given again.
 _SEED = 7
 BASE = "before"
 _SHARES = (

@@ -143,9 +143,11 @@ def run_cutover(
     refuse_broken_bases(f"cut-over {cutover.name}", cutover.broken)
     refuse_old(cutover.delta, cutover.name, cutover.base, context.now())
     states = [cutover]
+    # Before the first request: a night that is killed at once is gone on with all the same.
     _keep(context, cutover)
 
     def after(run: Run) -> None:
+        # A stage that was interrupted has cost the time of all its calls.
         seconds = {
             stage: s + cutover.before.get(stage, 0.0) for stage, s in (run.seconds or {}).items()
         }

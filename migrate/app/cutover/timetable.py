@@ -27,9 +27,11 @@ Stage = Literal["extract", "plan", "load", "reconcile"]
 ASSUMED_LATENCY_S = 0.5
 ASSUMED_PLAN_ROWS_PER_S = 20_000
 ASSUMED_COUNT_S = 0.3
+# As long as `reconcile` waits by default before it looks again.
 SETTLE_S = 5.0
 TRIED_REQUESTS = 4
 """The empty page at the end, and three that tell whether the server can sort."""
+# So few say nothing of a pace.
 _FEW_REQUESTS = 3
 
 
@@ -195,6 +197,7 @@ def load_steps(batches: Mapping[str, int], project: Project, told: str) -> list[
     steps = []
     before = 0.0
     for name, number in batches.items():
+        # A dataset without a request has no stretch, and takes no time.
         end_s = ends.get(name, before / 60) * 60
         steps.append(
             Step(

@@ -44,6 +44,7 @@ def _own_words() -> Iterator[str]:
 
 def _texts(tree: ast.Module) -> Iterator[str]:
     """The texts and the names in a source, without its comments: names stand in tracebacks."""
+    # Docstrings: no message is made of their words.
     comments = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant):
