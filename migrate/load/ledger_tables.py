@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+# STRICT throughout: SQLite would otherwise keep a text in a column of numbers.
 _FIRST = """
 CREATE TABLE plans (
     id INTEGER PRIMARY KEY,
@@ -127,6 +128,7 @@ ALTER TABLE batches ADD COLUMN traceparent TEXT NOT NULL DEFAULT '';
 _FOURTH = """
 ALTER TABLE plans ADD COLUMN sha256 TEXT;
 """
+# An undo's plan was called `undo-PLAN-YYYYMMDD-HHMMSS`, of several in one second with `-N` behind.
 _FIFTH = """
 ALTER TABLE plans ADD COLUMN undoes TEXT;
 UPDATE plans SET undoes = substr(name, 6, length(name) - 21)

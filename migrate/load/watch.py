@@ -79,6 +79,7 @@ class Watch:
         `parked`: datasets that are busy. Gives why the load has to stop: others write to what it is yet to send.
         """
         now = time.monotonic()
+        # The target's second, which a sandbox may make shorter.
         if now - self._looked_at < 1 / self._client.settings.limit_speed:
             return None
         self._looked_at = now
@@ -105,6 +106,7 @@ class Watch:
     ) -> None:
         try:
             counted = asked.future.result().count
+        # A count that fails is one mark less, and nothing of the load hangs on it.
         except MigrateError:
             return
         # The count was asked while these were on their way: it may hold them or not.

@@ -17,6 +17,7 @@ BRACKETS_BYTES = 2
 _COMMA_BYTES = 1
 # A control character of one byte becomes six in JSON.
 _ESCAPED_BYTES = 6
+# A member's quotes, colon and comma, and the longest value that is no text: a decimal of 38 digits.
 _OTHER_BYTES = 48
 ROWS_SORTED = 2_000_000
 """So many rows, or a few more, are put in order at once."""

@@ -145,6 +145,7 @@ def _read_base(resource: SnapshotResource, way: Way, mapped: MappedRows, number:
         own_copy(fit_rows(map_before(frame, mapper, way.settings), schema, number))
         for frame in alive.replaced(fields)
     ]
+    # It reads the base once more, which only a record that is gone is worth.
     departed = resource.departed(fields) if resource.gone.height else ()
     dead = [
         _narrow(

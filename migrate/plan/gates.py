@@ -154,6 +154,8 @@ def _unequal(totals: Mapping[str, Table], gates: Gates) -> Iterable[Sentence]:
             for group in money_lacking(table)
             if not limit.allows_amount(group.lacking.amount, group.source.amount)
         ]
+        # Where the source's own amount is not known for sure there is nothing to
+        # hold the plan against.
         if not broken or table.doubts:
             continue
         lacking = sum((group.lacking.amount for group in broken), Decimal())

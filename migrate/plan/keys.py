@@ -40,6 +40,7 @@ BEFORE_COLLAPSE = ("nobody", "collapsed")
 """What `keys.parquet` calls keys that rows shared before they became one; the rest of it is of the planned rows."""
 LISTED = 100
 """So many of the largest clusters are kept, and so many of those whose key stands for nobody."""
+# Something has to stand between the parts: `a`, `bc` and `ab`, `c` are two keys.
 _BETWEEN = "\x1f"
 
 

@@ -226,6 +226,7 @@ def _members(shares: pl.DataFrame, planned: Planned) -> pl.DataFrame:
 
     def root(node: int) -> int:
         while parent.setdefault(node, node) != node:
+            # Halves the way on every walk, so that long chains stay quick.
             parent[node] = parent[parent[node]]
             node = parent[node]
         return node
@@ -236,6 +237,7 @@ def _members(shares: pl.DataFrame, planned: Planned) -> pl.DataFrame:
         first = root(nodes[0])
         for node in nodes[1:]:
             other = root(node)
+            # The first node names the group: the same rows always give the same clusters.
             first, other = min(first, other), max(first, other)
             parent[other] = first
     members = pl.DataFrame(

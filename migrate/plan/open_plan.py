@@ -175,6 +175,7 @@ def _read_document(file: Path) -> PlanDocument:
         version = values.get("format")
     else:
         version = None
+    # Before anything else is read: another version's words may mean something else.
     if version != FORMAT:
         raise Stale(
             f"{file} has format {version!r:.20}, this version of the tool writes {FORMAT}",
@@ -201,6 +202,7 @@ def _check_file(plan: Plan, entry: PlannedFile) -> None:
     remake = "make a new plan with `migrate plan`; a plan's files must not be edited"
     if not path.is_file():
         raise Damaged(f"{path} is missing", hint=remake)
+    # The size first: it costs nothing, and what was cut off need not be hashed.
     size = path.stat().st_size
     if size != entry.bytes:
         raise Damaged(f"{path} has {size:,} bytes, plan.json says {entry.bytes:,}", hint=remake)

@@ -218,7 +218,8 @@ def _judge(target: TargetReader, place: ReadingPlace, state: State) -> TargetRea
     after = target.count(place.dataset_id).count
     last = state.rounds[-1]
     if last.rows == last.counted == after and is_each_once(last.pages, place.plan_folder):
-        for page in state.files[: -len(last.pages) or None]:
+        earlier = len(state.files) - len(last.pages)
+        for page in state.files[:earlier]:
             (place.plan_folder / page.path).unlink()
         return _reading(state, after, tuple(last.pages), moving=False)
     if len(state.rounds) == 1:

@@ -149,6 +149,7 @@ def choose_datasets(request: PlanRequest, mappings: Dict[str, Mapping], project:
             for n in mappings
             if n in (octolis.webhooks if mappings[n].is_feed else octolis.datasets)
         }
+    # Nothing has an id yet: asked for that of the first, the project says what is missing.
     if not wanted:
         _target_id(_first(mappings, project), mappings, project)
     ids = {name: _target_id(name, mappings, project) for name in mappings if name in wanted}

@@ -229,6 +229,7 @@ class _FileMapper:
         frames = gather_frames(self.resource.frames(self.fields, raw=needs_raw(self.way.mapping)))
         parts = chain.from_iterable(_apart(frame, self.way, self.touched_from) for frame in frames)
         yield from work_ahead(lambda part: (part, self.mapper.map(part.records)), read_ahead(parts))
+        # So that a resource without records has its columns all the same.
         yield _Records(self.no_records, is_planned=True), self.no_rows
 
 
@@ -309,6 +310,7 @@ class _Taking:
             return
         self.rejected.add(own_copy(as_rejects(mapped.rejected, self.file.way.mapping.resource)))
         self.rules.update(count_values(mapped.rejected.get_column("rule")))
+        # The counts alone: the rows are in files by now.
         self.counted.append(
             replace(mapped, accepted=mapped.accepted.clear(), rejected=mapped.rejected.clear())
         )

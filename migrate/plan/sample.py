@@ -99,6 +99,8 @@ class HangingTogether:
             if resource not in self.inside:
                 self._take_children(resource)
         below = set(self.inside)
+        # Looked-up datasets come first in them, so the other way round what is found
+        # looks up in its turn.
         for file in reversed(self._files()):
             for lookup in file.lookups.values():
                 parent = self._resource_of(lookup)
@@ -164,6 +166,7 @@ class HangingTogether:
                 wanted = next((text for text in texts if text), None)
                 if wanted is not None:
                     named.add((asked, wanted))
+        # As texts, since a source may be none, which sorts with no text.
         pairs = pl.DataFrame(sorted(named, key=str), schema=IDENTITIES, orient="row")
         self._take_where(parent, self._resolved(pairs).unique(), by=("source", "id"))
 
