@@ -257,4 +257,8 @@ def choose_next(snapshots: tuple[SnapshotState, ...], plans: tuple[PlanState, ..
         return f"migrate load --settle --plan {plan.name}"
     if plan.proved and not plan.left:
         return None
-    return f"migrate {'load' if plan.left else 'evidence' if plan.counted else 'reconcile'} --plan {plan.name}"
+    if plan.left:
+        command = "load"
+    else:
+        command = "evidence" if plan.counted else "reconcile"
+    return f"migrate {command} --plan {plan.name}"

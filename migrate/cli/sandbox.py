@@ -212,11 +212,13 @@ def sandbox(  # noqa: PLR0913, PLR0917  # one parameter per option
     home = _read_home(app)
     keys = read_sandbox_keys(app.project_file.absolute().parent / ".env", os.environ, key_count)
     speed = home.speed if speed is None else speed
+    # A file of datasets declares all there is: nothing of the project's own is added to it.
+    usual_mappings = None if datasets else home.mappings
     settings = SandboxSettings(
         host=host,
         port=home.port if port is None else port,
         db=db,
-        mappings=mappings or (None if datasets else home.mappings),
+        mappings=mappings or usual_mappings,
         datasets=datasets,
         project_id=project_id or home.project_id,
         datatrics_key=keys.datatrics,

@@ -84,11 +84,11 @@ def continued_in(verdicts: Verdicts) -> set[str]:
 
 def gone_of(rows: Iterable[RecordRow]) -> list[tuple[int, str, str | None, int, int]]:
     """The masterids that the rows list as merged, as rows of the table `merges`."""
-    return [
-        (row.dataset, other, row.masterid, row.batch, row.position)
-        for row in rows
-        for other in json.loads(row.merged_from or "[]")
-    ]
+    gone: list[tuple[int, str, str | None, int, int]] = []
+    for row in rows:
+        place = (row.masterid, row.batch, row.position)
+        gone += [(row.dataset, other, *place) for other in json.loads(row.merged_from or "[]")]
+    return gone
 
 
 def counts_of(rows: Sequence[RecordRow]) -> dict[str, int]:

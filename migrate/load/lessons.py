@@ -208,11 +208,10 @@ class Lessons:
             among = "IN (SELECT value FROM json_each(?))"
             written = f"SELECT masterid FROM records WHERE dataset = ? AND masterid {among}"  # noqa: S608  fixed words
             gone = f"SELECT gone FROM merges WHERE dataset = ? AND gone {among}"  # noqa: S608  fixed words
-            sets = [
-                {row[0] for row in self._connection.execute(query, (number, asked))}
-                for query in (written, gone)
-            ]
-        return sets[0], sets[1]
+            return self._masterids(written, number, asked), self._masterids(gone, number, asked)
+
+    def _masterids(self, query: str, dataset: int, asked: str) -> set[str]:
+        return {row[0] for row in self._connection.execute(query, (dataset, asked))}
 
     def begun_batches(self, dataset: str) -> list[int]:
         """The batches of which a request has left and that are not settled: what is there may be our own doing."""

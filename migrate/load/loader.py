@@ -240,6 +240,7 @@ class _Run:
         except Interrupted:
             raise self._interrupted() from None
         self._begin_progress(newest)
+        # One more than may send: a look at the target must not wait for a sender, nor keep one from sending.
         self._workers = ThreadPoolExecutor(
             self._client.settings.concurrency + 1, thread_name_prefix="send"
         )

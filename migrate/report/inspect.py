@@ -59,22 +59,30 @@ def _field(field: FieldInspection, shown: Shown) -> dict[str, Any]:
     def show(value: str) -> str:
         return shown.text(value, field.name) or ""
 
-    found = field.extremes
     return {
         **_counts(field.counts),
         "distinct": field.distinct.values,
         "distinct_is_exact": field.distinct.is_exact,
         "distinct_within": field.distinct.within,
-        "min": _extreme(field.name, found.least, show) if found else None,
-        "max": _extreme(field.name, found.most, show) if found else None,
-        "range_of": found.of if found else None,
-        "range_values": found.values if found else 0,
-        "zones_mixed": found.zones_mixed if found else False,
+        **_range(field, show),
         "longest": field.longest,
         "examples": [show(value) for value in field.examples],
         # Bars of births would show single people.
         "months": {} if _is_birthday(field.name) else dict(field.months),
         "by_source": {source: _counts(counts) for source, counts in field.by_source.items()},
+    }
+
+
+def _range(field: FieldInspection, show: Callable[[str], str]) -> dict[str, Any]:
+    extremes = field.extremes
+    if extremes is None:
+        return {"min": None, "max": None, "range_of": None, "range_values": 0, "zones_mixed": False}
+    return {
+        "min": _extreme(field.name, extremes.least, show),
+        "max": _extreme(field.name, extremes.most, show),
+        "range_of": extremes.of,
+        "range_values": extremes.values,
+        "zones_mixed": extremes.zones_mixed,
     }
 
 

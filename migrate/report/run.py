@@ -97,7 +97,11 @@ def _revenue_entry(row: RevenueRow) -> dict[str, Any]:
 
 
 def _cents(amount: Decimal) -> Decimal:
-    return amount if amount.as_tuple().exponent < -2 else amount.quantize(Decimal("0.01"))  # type: ignore[operator]  # amounts are finite
+    exponent = amount.as_tuple().exponent
+    if isinstance(exponent, int) and exponent < -2:
+        # More places than cents are shown as they are: to round them would make unequal sums look equal.
+        return amount
+    return amount.quantize(Decimal("0.01"))
 
 
 def render_run_text(run: Run, revenue: Sequence[RevenueRow] = ()) -> str:

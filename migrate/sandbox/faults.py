@@ -142,12 +142,12 @@ def _build(side: str, kind: str, value: str, keys: Mapping[str, str]) -> Fault:
         side=side,
         kind=kind,
         value=value,
-        every=_positive(keys["every"]) if "every" in keys else None,
+        every=_number(keys, "every"),
         at=tuple(_positive(one) for one in keys["at"].split("+")) if "at" in keys else (),
         probability=float(keys["p"]) if "p" in keys else None,
         path=keys.get("path", "*"),
         method=keys.get("method", _usual_method(side, kind)).upper(),
-        times=_positive(keys["times"]) if "times" in keys else None,
+        times=_number(keys, "times"),
         params=MappingProxyType({name: keys[name] for name in ("applied", "body") if name in keys}),
     )
 
@@ -157,6 +157,10 @@ def _usual_method(side: str, kind: str) -> str:
     if side != "sftp":
         return "*"
     return "IMPORT" if kind in IMPORT else "WRITE"
+
+
+def _number(keys: Mapping[str, str], name: str) -> int | None:
+    return _positive(keys[name]) if name in keys else None
 
 
 def _positive(text: str) -> int:

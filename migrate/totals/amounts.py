@@ -177,9 +177,14 @@ def _read_grouped(body: str, between: str, mark: str | None, rest: str) -> Spell
             digits = digits.replace(mark, ".")
         else:
             digits = digits.replace(mark, "")
-    decimal: Mark | None = "." if mark == "." else "," if mark == "," else None
-    thousands: Mark | None = "." if between == "." else "," if between == "," else None
-    return Spelling(_rounded(Decimal(digits)), None, decimal, thousands)
+    return Spelling(_rounded(Decimal(digits)), None, _as_mark(mark), _as_mark(between))
+
+
+def _as_mark(sign: str | None) -> Mark | None:
+    # A blank or an apostrophe says nothing: nobody writes one for a decimal mark.
+    if sign == ".":
+        return "."
+    return "," if sign == "," else None
 
 
 def _rounded(number: Decimal) -> Decimal | None:

@@ -398,10 +398,8 @@ def _check_clock(server_time: datetime | None) -> Iterator[CheckResult]:
 
 def _check_columns(client: TargetClient, mapping: MappingFile, dataset_id: str) -> CheckResult:
     name = f"columns {mapping.dataset}"
-    header = next(
-        csv.reader(io.StringIO(client.export_csv(dataset_id, 1, page_size=1).decode("utf-8-sig"))),
-        [],
-    )
+    page = client.export_csv(dataset_id, 1, page_size=1).decode("utf-8-sig")
+    header = next(csv.reader(io.StringIO(page)), [])
     if not header:
         text = "the dataset is empty and shows no columns; the first batch will tell"
         return CheckResult(
