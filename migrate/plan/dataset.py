@@ -170,7 +170,7 @@ def write_dataset(
 ) -> WrittenDataset:
     """Writes the dataset's Parquet files: what is sent, what needs no sending, what was rejected and what collapsed."""
     classified, mapped, gathered = compared.classified, final.mapped, final.gathered
-    given = Rows(final.mapping, gathered.rows, mapped.narrow.recency, classified.labels)
+    given = Rows(final.mapping, gathered.rows, mapped.narrow, classified.labels)
     rows = write_rows(given, folder, plan_folder, final.spill, batch_bytes)
     rejected = chain(mapped.rejected.frames(), (gathered.large,))
     losers = gathered.losers

@@ -119,7 +119,7 @@ class _Stopped(Exception):
     """The rows of a file that is written beside another one come to no end."""
 
 
-class Beside:
+class FileBeside:
     """A file that is written, as `write_frames` does, while others are made: what is added goes there a little later.
 
     As a context; where the block raises, nothing is written.

@@ -16,8 +16,9 @@ from migrate.plan.classify import Labels
 from migrate.plan.collapse import resource_of, source_of
 from migrate.plan.collapsed_rows import FinalRows
 from migrate.plan.document import PlannedFile
-from migrate.plan.files import LEADING, SOURCES, Beside, stored_columns, write_frames
+from migrate.plan.files import LEADING, SOURCES, FileBeside, stored_columns, write_frames
 from migrate.plan.partitions import PartitionSet, own_copy, some_of
+from migrate.plan.rows import Narrow
 from migrate.plan.tables import in_chunks
 from migrate.plan.tally import count_values
 
@@ -63,11 +64,11 @@ class WrittenRecords:
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of a dataset with all that is known of them; `recency` is of the accepted rows."""
+    """The rows of a dataset with all that is known of them; `narrow` is of the accepted rows."""
 
     mapping: Mapping
     rows: FinalRows
-    recency: pl.Series
+    narrow: Narrow
     labels: Labels
 
 
@@ -86,7 +87,7 @@ def write_rows(
     schema = pl.DataFrame(schema=types).select(*leading, *mapped).schema
 
     rest = {name: schema[name] for name in schema if name not in ("batch", "position")}
-    aside = Beside(
+    aside = FileBeside(
         lambda frames: write_frames(frames, rest, folder / "unchanged.parquet", plan_folder)
     )
 
@@ -157,10 +158,9 @@ def _ranks_by_place(given: Rows) -> pl.Series:
         planned = rows
     else:
         planned = rows.filter(given.rows.touched)
-    sent = (
-        pl.select(pl.repeat(value=False, n=len(given.recency))).to_series().scatter(planned, True)
-    )
-    return sending_ranks(given.recency, sent).gather(rows)
+    recency = given.narrow.recency
+    sent = pl.repeat(value=False, n=len(recency), eager=True).scatter(planned, True)
+    return sending_ranks(recency, sent).gather(rows)
 
 
 def _payloads(mapping: Mapping, rows: pl.DataFrame) -> pl.Series:

@@ -77,6 +77,14 @@ def main() -> None:
             for case in wanted:
                 found[case].append(_in_a_process(case, folder))
     show(found, arguments.rows)
+    if arguments.figures:
+        medians = {
+            case: {
+                name: statistics.median(run[name] for run in runs) for name in ("cpu", "peak_mb")
+            }
+            for case, runs in found.items()
+        }
+        arguments.figures.write_text(json.dumps(medians), encoding="utf-8")
 
 
 def _is_installed(name: str) -> bool:
