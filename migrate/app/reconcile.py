@@ -198,6 +198,9 @@ def summarise_reconciliation(found: Reconciliation) -> dict[str, Any]:
     return {**head, "datasets": datasets, **unsaid, "judgement": judged}
 
 
+_WORST_FIRST = ("undone", "mismatch", "pending", "unfinished", "unverified", "match")
+
+
 def _summarise(found: DatasetReconciliation) -> dict[str, Any]:
     summary: dict[str, Any] = {
         "count_before": found.books.count_before,
@@ -212,7 +215,12 @@ def _summarise(found: DatasetReconciliation) -> dict[str, Any]:
         "verdict": found.verdict,
         "explanations": list(found.explanations),
     }
-    return summary | (_summarise_deep(found.deep) if found.deep else {})
+    if found.deep is None:
+        return summary
+    # Counts may agree where values do not: whoever reads one verdict of a dataset reads the worse of the two.
+    worst = min((found.verdict, found.deep.verdict), key=_WORST_FIRST.index)
+    verdicts = {"verdict": worst, "count_verdict": found.verdict}
+    return {**summary, **verdicts, **_summarise_deep(found.deep)}
 
 
 def _summarise_deep(deep: DeepDataset) -> dict[str, Any]:

@@ -107,6 +107,8 @@ def test_damage_is_named_repaired_and_gone(serve: Serve) -> None:
     assert (orders["difference"], orders["missing"], orders["buckets"]["lost"]) == (-3, 3, 3)
     assert orders["buckets"]["unexplained"] == 0
     assert contacts["different_columns"] == {"lastname": 2}
+    verdicts = ("verdict", "count_verdict", "deep_verdict")
+    assert [contacts[name] for name in verdicts] == ["mismatch", "match", "mismatch"]
     assert pl.read_parquet(contacts["differences"]).height == 2
     repair = open_plan(served.context.workspace, summary["repair_plan"]).document.datasets
     assert {name: (c.planned, c.create, c.update) for name, c in repair.items()} == {
