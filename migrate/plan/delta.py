@@ -256,7 +256,11 @@ def rows_left_behind(
     moved = left.join(base.gone, on=_records(left), how="anti", nulls_equal=True)
     now = _rows_of(mapped.accepted, moved.select(_who(moved)), key)
     find = partial(_masterids, held=held, key=key, folder=folder)
-    return LeftBehind(_gone(base, keys, find), _moved(base, moved, now, find))
+    listed = _moved(base, moved, now, find)
+    if held is not None:
+        # A row that was waiting for its parent all the time was never there, and nothing of it stays.
+        listed = listed.filter(pl.col("masterid").is_not_null())
+    return LeftBehind(_gone(base, keys, find), listed)
 
 
 def _rows_of(accepted: Partitions, who: pl.DataFrame, key: Dict[str, pl.DataType]) -> pl.DataFrame:

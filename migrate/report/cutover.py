@@ -66,7 +66,12 @@ def render_night(cutover: Cutover) -> str:
         mine = [(step, begins) for step, begins in timed if step.stage == stage]
         if mine:
             rows.append(_stage_row(night, stage, mine))
-            rows += [_step_row(step, begins) for step, begins in mine if step.part]
+            # Seven datasets of which nothing is to be sent are seven lines that say nothing.
+            rows += [
+                _step_row(step, begins)
+                for step, begins in mine
+                if step.part and (step.forecast_s or step.actual_s)
+            ]
     headers = ["from", "stage", "forecast", "took", "based on"]
     lines = [
         f"Cut-over {cutover.name}, since snapshot {cutover.base}",

@@ -130,6 +130,8 @@ def _snapshot_rows(snapshot: SnapshotState) -> list[list[str | int | None]]:
 def _plan_rows(plan: PlanState) -> list[list[str | int | None]]:
     if plan.trouble or not plan.finished:
         return [[plan.name, plan.trouble or "unfinished", plan.snapshot, *[None] * 5]]
+    if _had_nothing(plan):
+        return [[plan.name, "loaded", plan.snapshot, None, 0, 0, None, None]]
     if not plan.books:
         is_empty = plan.standing.state == "planned" and not plan.left
         planned: str = "nothing to send" if is_empty else plan.standing.state
@@ -145,6 +147,17 @@ def _plan_rows(plan: PlanState) -> list[list[str | int | None]]:
         [plan.name, unsent, plan.snapshot, name, rows, 0, 0, rows]
         for name, rows in plan.not_begun.items()
     ]
+
+
+def _had_nothing(plan: PlanState) -> bool:
+    """Whether a load of the plan was over before it began: nothing to send of any dataset."""
+    books = plan.books.values()
+    if not books or plan.left or _over(plan):
+        return False
+    to_send = sum(b.planned for b in books) - sum(
+        plan.unchanged.get(name, 0) for name in plan.books
+    )
+    return not to_send and not any(b.written or b.rejected for b in books)
 
 
 def _over(plan: PlanState) -> str | None:

@@ -171,10 +171,12 @@ def _wrap(text: str, width: int) -> list[str]:
 
 
 def _cut(word: str, width: int) -> Iterator[str]:
+    """The word in pieces, broken behind the last hyphen that fits, as names of plans have them, else anywhere."""
     piece = ""
     for char in word:
         if piece and width_of(piece + char) > width:
-            yield piece
-            piece = ""
+            head, hyphen, tail = piece.rpartition("-")
+            yield head + hyphen or tail
+            piece = tail if hyphen else ""
         piece += char
     yield piece

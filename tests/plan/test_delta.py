@@ -258,6 +258,14 @@ def test_the_report_of_a_delta_tells_what_it_leaves_out(bench, make_profile) -> 
     assert set(orders.whole.left_out) == {"outside"}
 
 
+def test_a_row_that_was_never_there_leaves_nothing_behind(bench, make_profile) -> None:
+    """A row of the base that waited, or was never loaded, is not in the target: only offline it may be."""
+    bench.target.datasets["id-contacts"] = []
+    put_delta(bench, profiles=[make_profile(1, email="new@example.test")])
+    assert bench.plan().document.datasets["contacts"].moved == 0
+    assert bench.plan("unread", offline=True).document.datasets["contacts"].moved == 1
+
+
 def test_an_order_is_touched_by_its_contact(bench, make_profile) -> None:
     """The order did not change, its contact's key did: the order is sent again, and the contact's old row is listed."""
     bench.target.datasets["id-contacts"] = [

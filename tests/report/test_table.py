@@ -151,3 +151,10 @@ def test_a_share_is_the_same_in_a_table_and_in_a_sentence(rows: int, of: int) ->
     assert format_share(rows / of) == said
     assert (format_share(rows / of) == "100%") == (rows == of)
     assert format_share(rows / of) != "0%"
+
+
+def test_a_name_breaks_at_its_hyphen() -> None:
+    """What is to be pasted is not cut in the middle of a number."""
+    rows = [["cutover-20261130-230724", "loaded and reconciled by now"]]
+    lines = render_table(["plan", "state"], rows, width=40).splitlines()
+    assert [line.split("  ")[1] for line in lines[2:]] == ["cutover-20261130-", "230724"]
