@@ -102,17 +102,27 @@ def run_trace(
         "told": standing.told,
     }
     if row is not None:
-        place = {"name": snapshot.name, "row": row["_position"], "page": row["_page"]}
-        # As the source sent it, beside what was put right: a trace of corrections must show both.
-        sent = _snapshot_row(open_as_sent(context, plan), replace(asked, source=row["_source"]))
-        facts["snapshot"] = {**place, "record": row["_raw"] if sent is None else sent["_raw"]}
-        facts["snapshot"]["corrections"] = _corrections_of(plan, asked)
-        facts["snapshot"]["outside_delta"] = (
-            row["_position"] < snapshot.resources[chosen[0].name].touched_from
-        )
-        facts["snapshot"]["outside"] = _is_outside(context, plan, chosen[0].name, row)
+        facts["snapshot"] = _snapshot_facts(context, plan, snapshot, asked, row)
         facts["datasets"] = _Tracing(context, plan, snapshot, asked, row, live).datasets()
     return facts
+
+
+def _snapshot_facts(
+    context: Context, plan: Plan, snapshot: Snapshot, asked: TraceRequest, row: Facts
+) -> Facts:
+    """Where the record stands in the snapshot, what it says there, and whether the plan is of it."""
+    # As the source sent it, beside what was put right: a trace of corrections must show both.
+    sent = _snapshot_row(open_as_sent(context, plan), replace(asked, source=row["_source"]))
+    touched_from = snapshot.resources[asked.resource.name].touched_from
+    return {
+        "name": snapshot.name,
+        "row": row["_position"],
+        "page": row["_page"],
+        "record": row["_raw"] if sent is None else sent["_raw"],
+        "corrections": _corrections_of(plan, asked),
+        "outside_delta": row["_position"] < touched_from,
+        "outside": _is_outside(context, plan, asked.resource.name, row),
+    }
 
 
 def _snapshot_row(snapshot: Snapshot, asked: TraceRequest) -> Facts | None:
@@ -296,35 +306,39 @@ class _Tracing:
     ) -> Facts:
         sent = payload_texts(row["payload"])
         facts: Facts = {
-            name_: row.get(name_) for name_ in ("batch", "position", "change", "key", "changed")
+            column: row.get(column) for column in ("batch", "position", "change", "key", "changed")
         }
         facts["payload"] = sent
         facts["plan"] = plan.name if plan is not self.plan else None
         facts["partners"] = [
             s for s in row["sources"] if (s["resource"], s["source"], s["id"]) != self._who
         ]
+        ledger = self.context.workspace.ledger
+        record: Facts = {}
+        # A row that equals the target's is in no batch, so the ledger has nothing of it.
         if row.get("batch") is not None:
-            ledger = self.context.workspace.ledger
             facts["ledger"] = ledger_facts(ledger, plan.name, name, row["batch"], row["position"])
-            facts["file"] = self._file_of(plan, name, row, facts["ledger"].get("record") or {})
-        record = (facts.get("ledger") or {}).get("record") or {}
-        masterid = record.get("masterid") or row["masterid"]
-        facts["masterid"] = masterid
+            record = facts["ledger"].get("record") or {}
+            facts["file"] = self._file_of(plan, name, row, record)
+        masterid = facts["masterid"] = record.get("masterid") or row["masterid"]
         dataset_id = plan.document.dataset_ids.get(name)
         if dataset_id is not None:
-            ledger, key = self.context.workspace.ledger, row["key"]
-            facts["written"] = other_writes(ledger, dataset_id, key, masterid, plan.name)
+            facts["written"] = other_writes(ledger, dataset_id, row["key"], masterid, plan.name)
         if client is not None and masterid:
-            stored = client.get_record(self.plan.document.dataset_ids[name], masterid)
-            facts["stored"] = (
-                None
-                if stored is None
-                else {column: stored_text(value) for column, value in stored.items()}
-            )
-            facts["differences"] = (
-                [] if stored is None else stored_differences(rules, sent, dict(stored))
-            )
+            facts |= self._stored(client, name, rules, masterid, sent)
         return facts
+
+    def _stored(
+        self, client: TargetClient, name: str, rules: DatasetRules, masterid: str, sent: Facts
+    ) -> Facts:
+        """What the target holds under a masterid, and where it differs from what was sent."""
+        stored = client.get_record(self.plan.document.dataset_ids[name], masterid)
+        if stored is None:
+            return {"stored": None, "differences": []}
+        return {
+            "stored": {column: stored_text(value) for column, value in stored.items()},
+            "differences": stored_differences(rules, sent, dict(stored)),
+        }
 
     def _file_of(self, plan: Plan, dataset: str, row: Facts, record: Facts) -> Facts | None:
         """The file in which a row was handed over last; None where it was not, or where nobody can tell any more."""

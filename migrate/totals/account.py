@@ -88,6 +88,20 @@ def account(
     """
     fated = _with_reasons(records, outcome, is_lines=rule.kind == "lines")
     fated = _with_labels(fated, outcome.planned)
+    groups = side_by_side(_figures_by_place(rule, fated, outcome))
+    shown = () if examples is None else tuple(RowExample(*row) for row in examples.iter_rows())
+    doubts = (*rule.doubts, *_doubts_about_amounts(rule, records, outcome.planned))
+    undated = 0
+    if rule.time:
+        wanted = fated.filter(~pl.col("reason").is_in(ON_PURPOSE))
+        undated = int(wanted.get_column("undated").sum())
+    return Table(rule.dataset, rule.kind, rule.by, groups, shown, doubts, undated, rule.resource)
+
+
+def _figures_by_place(
+    rule: Rule, fated: pl.DataFrame, outcome: Outcome
+) -> dict[str, Mapping[tuple[str, str], Figure]]:
+    """`source`, each reason to leave records out, `plan`, and each reason why lines are kept all the same."""
     places = {"source": _figures(fated, rule.kind)}
     for (reason,), rows in fated.group_by("reason"):
         if reason != "planned":
@@ -96,72 +110,73 @@ def account(
     kept = outcome.planned.join(outcome.kept, on="who", how="inner")
     for (reason,), rows in kept.group_by("reason"):
         places[str(reason)] = _figures(rows, rule.kind)
-    shown = () if examples is None else tuple(RowExample(*row) for row in examples.iter_rows())
-    doubts = [*rule.doubts]
+    return places
+
+
+def _doubts_about_amounts(
+    rule: Rule, records: pl.DataFrame, planned: pl.DataFrame
+) -> tuple[Sentence, ...]:
+    """A doubt where the plan has amounts and the source none: its field for them is not one of the known."""
+    if rule.kind != "revenue" or not rule.amount:
+        return ()
     has_amounts = records.get_column("amount").is_not_null().any()
-    plan_has = outcome.planned.get_column("amount").is_not_null().any()
-    if rule.kind == "revenue" and rule.amount and plan_has and not has_amounts:
-        names = tuple(name for name in rule.fields.amount if "." not in name)
-        doubts.append(
-            Sentence(
-                "no record has a field that is known to hold what an order is worth ({fields}); name it under "
-                "[datatrics.totals.sales] amount",
-                fields=names,
-            )
-        )
-    wanted = fated.filter(~pl.col("reason").is_in(ON_PURPOSE))
-    if rule.time:
-        undated = int(wanted.get_column("undated").sum())
-    else:
-        undated = 0
-    groups = side_by_side(places)
-    return Table(
-        rule.dataset, rule.kind, rule.by, groups, shown, tuple(doubts), undated, rule.resource
+    plan_has = planned.get_column("amount").is_not_null().any()
+    if has_amounts or not plan_has:
+        return ()
+    doubt = Sentence(
+        "no record has a field that is known to hold what an order is worth ({fields}); name it under "
+        "[datatrics.totals.sales] amount",
+        fields=tuple(name for name in rule.fields.amount if "." not in name),
     )
+    return (doubt,)
 
 
 def _with_reasons(records: pl.DataFrame, outcome: Outcome, *, is_lines: bool) -> pl.DataFrame:
     """The records with `reason`: `planned`, or why they are not."""
-    by_place = outcome.fates.filter(pl.col("place").is_not_null())
-    fated = records.join(
-        by_place.select("element", "place", "reason").unique(["element", "place"]),
-        on=["element", "place"], how="left", maintain_order="left",
-    )  # fmt: skip
-    if is_lines:
-        # a record that was rejected as such takes all of its lines with it
-        whole = by_place.filter(pl.col("element") == 0).unique("place")
-        of_record = whole.select("place", pl.col("reason").alias("_whole"))
-        fated = fated.join(of_record, on="place", how="left", maintain_order="left")
-        fated = fated.with_columns(pl.coalesce("reason", "_whole").alias("reason")).drop("_whole")
-    settled = fated.get_column("reason").is_not_null()
-    left = fated.filter(~settled).drop("reason")
-    done = fated.filter(settled)
+    fated = _with_listed_reasons(records, outcome.fates, is_lines=is_lines)
+    is_settled = fated.get_column("reason").is_not_null()
     # One identity may stand in the snapshot several times: the last of them is the one that counts.
-    left = _numbered(left)
+    open_ones = _numbered(fated.filter(~is_settled).drop("reason"))
     planned = outcome.planned.select(_ELEMENT).with_columns(
         pl.lit(0, pl.UInt32).alias("nth"), pl.lit("planned").alias("reason")
     )
     collapsed = _collapsed(outcome, records, planned, is_lines=is_lines)
     known = pl.concat([planned, collapsed]).unique([*_ELEMENT, "nth"], keep="first")
-    reasoned = left.join(known, on=[*_ELEMENT, "nth"], how="left", maintain_order="left")
-    reasoned = reasoned.with_columns(
-        outcome.are_asked_for(reasoned.get_column("place")).alias("asked_for")
-    )
-    unlisted = reasoned.filter(pl.col("reason").is_null() & pl.col("asked_for"))
+    reasoned = open_ones.join(known, on=[*_ELEMENT, "nth"], how="left", maintain_order="left")
+    reasoned = _with_other_reasons(reasoned, outcome)
+    names = [*RECORDS_SCHEMA, "reason"]
+    return pl.concat([fated.filter(is_settled).select(names), reasoned.select(names)])
+
+
+def _with_listed_reasons(
+    records: pl.DataFrame, fates: pl.DataFrame, *, is_lines: bool
+) -> pl.DataFrame:
+    """With `reason` of the records that the plan lists by their place, null for the others."""
+    by_place = fates.filter(pl.col("place").is_not_null())
+    own = by_place.select("element", "place", "reason").unique(["element", "place"])
+    listed = records.join(own, on=["element", "place"], how="left", maintain_order="left")
+    if not is_lines:
+        return listed
+    # a record that was rejected as such takes all of its lines with it
+    whole = by_place.filter(pl.col("element") == 0).unique("place")
+    of_record = whole.select("place", pl.col("reason").alias("_whole"))
+    listed = listed.join(of_record, on="place", how="left", maintain_order="left")
+    return listed.with_columns(pl.coalesce("reason", "_whole").alias("reason")).drop("_whole")
+
+
+def _with_other_reasons(records: pl.DataFrame, outcome: Outcome) -> pl.DataFrame:
+    """With a reason for the records that neither a list nor the planned rows have one for."""
+    asked_for = outcome.are_asked_for(records.get_column("place"))
+    records = records.with_columns(asked_for.alias("asked_for"))
+    unlisted = records.filter(pl.col("reason").is_null() & pl.col("asked_for"))
     # A row that no file of the plan lists was filtered; more of them than were counted is a loss.
-    if unlisted.height == outcome.filtered:
-        rest = "filtered"
-    else:
-        rest = "unread"
+    rest = "filtered" if unlisted.height == outcome.filtered else "unread"
     reason = (
         pl.when(pl.col("reason").is_not_null()).then("reason")
         .when(~pl.col("asked_for")).then(pl.lit("outside"))
         .otherwise(pl.lit(rest))
     )  # fmt: skip
-    names = [*RECORDS_SCHEMA, "reason"]
-    return pl.concat(
-        [done.select(names), reasoned.with_columns(reason.alias("reason")).select(names)]
-    )
+    return records.with_columns(reason.alias("reason"))
 
 
 def _numbered(records: pl.DataFrame) -> pl.DataFrame:
