@@ -12,6 +12,7 @@ import errno
 import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,66 +51,81 @@ def start_sftp(
     server_key = asyncssh.generate_private_key("ssh-ed25519")
     client_key = asyncssh.generate_private_key("ssh-ed25519")
     _write(home / CLIENT_KEY, client_key.export_private_key())
-    loop = asyncio.new_event_loop()
-    ready = threading.Event()
-    taken: list[Any] = []
-
-    stopping = asyncio.Event()
-    logins = list[Any]()
-
-    async def serve() -> None:
-        try:
-            server = await asyncssh.create_server(
-                lambda: _login(asyncssh, client_key.convert_to_public(), logins),
-                host,
-                port,
-                server_host_keys=[server_key],
-                sftp_factory=lambda channel: _files(asyncssh, channel, drop, faults),
-                # The help pages promise SFTP only.
-                allow_scp=False,
-            )
-        except OSError as error:
-            taken.append(error)
-            ready.set()
-            return
-        taken.append(server.get_port())
-        ready.set()
-        await stopping.wait()
-        server.close()
-        # Closing stops new logins only; one that stays open would hold the end up for ever.
-        for connection in logins:
-            connection.abort()
-        await asyncio.gather(*(one.wait_closed() for one in logins), return_exceptions=True)
-        await server.wait_closed()
-
-    def run() -> None:
-        try:
-            loop.run_until_complete(serve())
-            loop.run_until_complete(loop.shutdown_asyncgens())
-        finally:
-            loop.close()
-
-    thread = threading.Thread(target=run, name="sandbox-sftp", daemon=True)
-    thread.start()
-    ready.wait()
-    if isinstance(taken[0], OSError):
-        raise UsageError(f"cannot listen on {host}:{port}: {taken[0].strerror}")
-
-    def stop() -> None:
-        # An asyncio event may be set by its own loop's thread only.
-        loop.call_soon_threadsafe(stopping.set)
-        thread.join()
-
+    server = _Server(asyncssh, server_key, client_key.convert_to_public(), drop, faults)
+    listening_on = server.start(host, port)
     shown = f"[{host}]" if ":" in host else host
-    line = f"[{host}]:{taken[0]} ".encode() + server_key.export_public_key()
+    line = f"[{host}]:{listening_on} ".encode() + server_key.export_public_key()
     _write(home / KNOWN_HOSTS, line)
     address = SftpAddress(
-        f"sftp://{USER}@{shown}:{taken[0]}/",
+        f"sftp://{USER}@{shown}:{listening_on}/",
         server_key.convert_to_public().get_fingerprint(),
         home / CLIENT_KEY,
         home / KNOWN_HOSTS,
     )
-    return address, stop
+    return address, server.stop
+
+
+class _Server:
+    """asyncssh's server on a loop and a thread of its own; the rest of the sandbox knows no asyncio."""
+
+    def __init__(
+        self, ssh: Any, server_key: Any, public_key: Any, drop: Path, faults: FaultBook
+    ) -> None:
+        self._ssh, self._server_key, self._public_key = ssh, server_key, public_key
+        self._drop, self._faults = drop, faults
+        self._loop = asyncio.new_event_loop()
+        self._stopping = asyncio.Event()
+        self._started: Future[int] = Future()
+        self._logins: list[Any] = []
+        self._thread: threading.Thread | None = None
+
+    def start(self, host: str, port: int) -> int:
+        """Begins to listen; the port. Raises UsageError where it is taken."""
+        self._thread = threading.Thread(
+            target=self._run, args=(host, port), name="sandbox-sftp", daemon=True
+        )
+        self._thread.start()
+        try:
+            return self._started.result()
+        except OSError as error:
+            raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}") from None
+
+    def stop(self) -> None:
+        """Ends it and every connection."""
+        # An asyncio event may be set by its own loop's thread only.
+        self._loop.call_soon_threadsafe(self._stopping.set)
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self, host: str, port: int) -> None:
+        try:
+            self._loop.run_until_complete(self._serve(host, port))
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        finally:
+            self._loop.close()
+
+    async def _serve(self, host: str, port: int) -> None:
+        try:
+            server = await self._ssh.create_server(
+                lambda: _login(self._ssh, self._public_key, self._logins),
+                host,
+                port,
+                server_host_keys=[self._server_key],
+                sftp_factory=lambda channel: _files(self._ssh, channel, self._drop, self._faults),
+                # The help pages promise SFTP only.
+                allow_scp=False,
+            )
+        except OSError as error:
+            self._started.set_exception(error)
+            return
+        self._started.set_result(server.get_port())
+        await self._stopping.wait()
+        server.close()
+        # Closing stops new logins only; one that stays open would hold the end up for ever.
+        for connection in self._logins:
+            connection.abort()
+        await asyncio.gather(*(one.wait_closed() for one in self._logins), return_exceptions=True)
+        await server.wait_closed()
 
 
 def _write(path: Path, data: bytes) -> None:
