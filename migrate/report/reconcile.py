@@ -20,6 +20,16 @@ if TYPE_CHECKING:
     from migrate.app.other_projects import AllProjects
 
 _LONGEST = 40
+_EQUATION = [
+    "dataset",
+    "before",
+    "+ created",
+    "- merged",
+    "= expected",
+    "after",
+    "difference",
+    "verdict",
+]
 # In this order in the samples: what is lost before what is only otherwise.
 _SHOWN = ("missing", "extra", "doubled", "different", "recipe_changed", "merged_away")
 
@@ -34,83 +44,85 @@ def render_reconciliation(found: Reconciliation, shown: Mapping[str, Shown] | No
 
     Samples are as their dataset's are `shown`, as they are without that.
     """
-    empty = [
-        name
-        for name, d in found.datasets.items()
-        if d.verdict == "match"
-        and not (d.books.count_before or d.books.created or d.books.merged or d.count_after)
-    ]
-    rows: list[Row] = [
-        [
-            name, d.books.count_before, d.books.created, d.books.merged, d.expected, d.count_after, d.difference,
-            d.verdict,
-        ]
-        for name, d in found.datasets.items()
-        if name not in empty
-    ]  # fmt: skip
-    rows += [
-        [name, *[None] * 6, "not loaded"]
-        for name in found.not_loaded
-        if name not in found.unverifiable
-    ]
-    headers = [
-        "dataset",
-        "before",
-        "+ created",
-        "- merged",
-        "= expected",
-        "after",
-        "difference",
-        "verdict",
-    ]
     head = f"Counts of plan {found.plan}"
     title = f"{head}, {found.told}" if found.told else head
     judged = inert_lines(verdict.judge_reconciliation(found).render())
-    if rows:
-        table = [render_table(headers, rows, keep=["difference"])]
-    else:
-        table = []
-    counted = "\n".join([*table, *say_without_rows("No record before, none after", empty)])
-    parts = [f"{title}\n{judged}", *([counted] if counted else [])]
-    sources = list(
-        chain.from_iterable(_source_rows(name, d.by_source) for name, d in found.datasets.items())
-    )
-    if sources:
-        parts.append(
-            "By source:\n"
-            + render_table(["dataset", "source", "planned", "in the target now"], sources)
-        )
-    explanations: list[str] = []
-    for name, d in found.datasets.items():
-        explanations.extend(f"  {name}: {line}" for line in d.explanations)
-    explanations += [
-        f"  {name}: pending: the target may still be preparing what was written last; what is "
-        f"missing at {d.settles_at:%Y-%m-%d %H:%M:%S} UTC is missing"
-        for name, d in found.datasets.items()
-        if d.is_pending and d.settles_at
+    parts = [
+        f"{title}\n{judged}",
+        _render_equations(found),
+        _render_sources(found),
+        "\n".join(_explain(found)),
     ]
-    explanations += [f"  {name}: not verifiable: {why}" for name, why in found.unverifiable.items()]
-    explanations += [
+    deep = [entry.deep for entry in found.datasets.values() if entry.deep]
+    if deep:
+        parts += _render_deep(deep, shown or {})
+    return "\n\n".join(part for part in parts if part)
+
+
+def _render_equations(found: Reconciliation) -> str:
+    """A row for each dataset; those of which there was and is nothing are named below the table."""
+    rows: list[Row] = []
+    empty = []
+    for name, entry in found.datasets.items():
+        books = entry.books
+        counts = (books.count_before, books.created, books.merged, entry.count_after)
+        if entry.verdict == "match" and not any(counts):
+            empty.append(name)
+            continue
+        before, created, merged, after = counts
+        rows.append(
+            [name, before, created, merged, entry.expected, after, entry.difference, entry.verdict]
+        )
+    # What cannot be read back is told with the reason, below.
+    not_loaded = [name for name in found.not_loaded if name not in found.unverifiable]
+    rows += [[name, *[None] * 6, "not loaded"] for name in not_loaded]
+    lines = say_without_rows("No record before, none after", empty)
+    if rows:
+        lines = [render_table(_EQUATION, rows, keep=["difference"]), *lines]
+    return "\n".join(lines)
+
+
+def _render_sources(found: Reconciliation) -> str:
+    rows = list(
+        chain.from_iterable(
+            _source_rows(name, entry.by_source) for name, entry in found.datasets.items()
+        )
+    )
+    if not rows:
+        return ""
+    headers = ["dataset", "source", "planned", "in the target now"]
+    return f"By source:\n{render_table(headers, rows)}"
+
+
+def _explain(found: Reconciliation) -> list[str]:
+    lines = [
+        f"  {name}: {line}" for name, entry in found.datasets.items() for line in entry.explanations
+    ]
+    for name, entry in found.datasets.items():
+        if entry.is_pending and entry.settles_at:
+            lines.append(
+                f"  {name}: pending: the target may still be preparing what was written last; what is "
+                f"missing at {entry.settles_at:%Y-%m-%d %H:%M:%S} UTC is missing"
+            )
+    lines += [f"  {name}: not verifiable: {why}" for name, why in found.unverifiable.items()]
+    lines += [
         f"  {name}: {say_count(rows, 'record')} not loaded yet"
         for name, rows in found.not_loaded.items()
     ]
-    if explanations:
-        parts.append("\n".join(explanations))
-    deep = [d.deep for d in found.datasets.values() if d.deep]
-    return "\n\n".join([*parts, *(_render_deep(deep, shown or {}) if deep else [])])
+    return lines
 
 
 def _source_rows(name: str, by_source: Mapping[str, SourceCount]) -> list[list[str | int]]:
     rows: list[list[str | int]] = []
     for source, count in by_source.items():
-        if count.counted is not None and count.reason:
-            note = f" ({count.reason})"
+        counted: str | int
+        if count.counted is None:
+            counted = f"not counted: {count.reason}"
+        elif count.reason:
+            counted = f"{count.counted:,} ({count.reason})"
         else:
-            note = ""
-        counted: str | int = (
-            f"not counted: {count.reason}" if count.counted is None else count.counted
-        )
-        rows.append([name, source, count.planned, f"{count.counted:,}{note}" if note else counted])
+            counted = count.counted
+        rows.append([name, source, count.planned, counted])
     return rows
 
 
