@@ -51,6 +51,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cases", default="ours,polars,pandas,diffly,plan,duckdb,report")
     parser.add_argument("--doubles", type=int, default=0)
+    parser.add_argument("--figures", type=Path, help="write the medians to this file, as JSON")
     parser.add_argument(
         "--check", action="store_true", help="compare duckdb's rows with the plan's"
     )
