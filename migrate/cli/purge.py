@@ -13,6 +13,8 @@ from migrate.cli.streams import say
 if TYPE_CHECKING:
     from migrate.app.context import Context
 
+_KEPT = CommandOutcome("purge", "Nothing was removed.", status="nothing removed")
+
 
 @command(
     "purge",
@@ -65,7 +67,9 @@ def _erase(
     if ask and not dry_run:
         planned = erase_person(context, subject, source, dry_run=True)
         say(render_erased(planned), err=True)
-        _confirm()
+        if not is_confirmed():
+            app.finish(_KEPT)
+            return
     erased = erase_person(context, subject, source, dry_run=dry_run)
     app.finish(
         CommandOutcome(
@@ -85,8 +89,9 @@ def _purge(app: App, context: Context, *, dry_run: bool, ask: bool) -> None:
     if not dry_run:
         planned = run_purge(context, dry_run=True)
         say(render_purged(planned, dry_run=True), err=True)
-        if ask:
-            _confirm()
+        if ask and not is_confirmed():
+            app.finish(_KEPT)
+            return
     purged = run_purge(context, dry_run=dry_run)
     status = "planned" if dry_run else "purged"
     app.finish(
@@ -101,15 +106,15 @@ def _purge(app: App, context: Context, *, dry_run: bool, ask: bool) -> None:
     )
 
 
-def _confirm() -> None:
-    """Asks until the answer is yes or no. Raises Abort for a no, which is also what Enter alone means."""
+def is_confirmed() -> bool:
+    """Asks until the answer is yes or no; Enter alone is a no."""
     question = "Personal data will be removed from the workspace for good. Go on? (yes or no)"
     while True:
         answer = click.prompt(question, default="no", show_default=False, err=True).strip().lower()
         if answer in {"yes", "y"}:
-            return
+            return True
         if answer in {"no", "n"}:
-            raise click.Abort
+            return False
         say(
             "Type yes to remove them, or no (or Enter alone) to leave everything as it is.",
             err=True,
