@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from itertools import chain
@@ -212,16 +213,15 @@ def preview(
         text = _example(project, opened, made, example, masked=not show_values)
         data = {"dataset": made.dataset, "snapshot": opened.name, "example": text}
         app.finish(CommandOutcome(command="mapping preview", text=text, data=data))
-        return
 
     def read(resource: str, fields: Collection[str]) -> Iterator[pl.DataFrame]:
         return _resource(opened, resource).frames(fields)
 
     several = made.precedence is not None
+    others: dict[str, Mapping] = {}
+    # Only where they are needed: a broken neighbour must not stop the preview of a file that stands alone.
     if made.lookups or several:
         others = read_mappings(project.mappings)
-    else:
-        others = {}
     found = room.preview(made, others, read, _settings(project), rows)
     if show_values:
         shown = Shown(None, longest=None)
@@ -377,8 +377,6 @@ def _resource(snapshot: Snapshot, name: str) -> SnapshotResource:
 
 def _look(app: App, project: Project, snapshot: Snapshot, mappings: list[Mapping]) -> Looked:
     """What the records of a snapshot say against some files: all of them are read."""
-    import time
-
     from migrate.mapping.against import check_against, look_at
     from migrate.mapping.trial import find_contradictions, try_all
     from migrate.privacy.mask import workspace_masker

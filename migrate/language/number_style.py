@@ -30,6 +30,7 @@ EVIDENCE: Mapping[str, str] = {
     "numeric": rf"^{_AFFIX}[0-9][0-9.,'’ \u00a0\u202f]*(,--?)?-?\)?{_AFFIX}$",
 }
 """Signs of a style, as expressions over a value; each is counted over all values of a field."""
+# A few words among the numbers ("n/a") are for the rejects; they do not make the field a text.
 _MOSTLY = 0.95
 
 

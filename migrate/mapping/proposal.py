@@ -235,6 +235,7 @@ def write_proposal(
     text = propose(resource, survey, snapshot, schema, read_shared(folder).values)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # "x": somebody's work of an hour may stand under this name.
         with path.open("x", encoding="utf-8", newline="\n") as file:
             file.write(text)
     except FileExistsError:

@@ -28,6 +28,7 @@ _COUNTS = (
     "unknown",
     "foreign",
 )
+# As much as one screen takes; --json and the page have all.
 _COLUMNS = 12
 _SAMPLES = 3
 _ALL_SAMPLES = 60

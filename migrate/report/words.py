@@ -27,6 +27,7 @@ from migrate.sentence import Sentence, Value
 NOTHING = "–"
 SEPARATORS: Final[dict[Language, str]] = {"en": ",", "nl": ";", "fr": ";", "de": ";"}
 """What parts the cells of a CSV file where that language's spreadsheet program opens it."""
+# Cents always, and up to the six places that amounts are kept with.
 _MONEY = "#,##0.00####"
 
 
