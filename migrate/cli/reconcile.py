@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from migrate.app.other_projects import AllProjects
     from migrate.app.parts import Parts
     from migrate.plan.open_plan import Plan
+    from migrate.report.shown import Shown
+    from migrate.totals.counts import ResourceCount
     from migrate.verify.reconcile import Reconciliation
 
 
@@ -87,15 +89,6 @@ def reconcile(  # noqa: PLR0913, PLR0917  # one parameter an option
     from migrate.report.diff_view import shown_by_dataset
     from migrate.report.reconcile import judge_reconciliation, render_reconciliation
     from migrate.report.shown import Shown
-    from migrate.report.totals import (
-        mask_examples,
-        render_counts,
-        render_tables,
-        render_totals,
-        summarise_counts,
-        summarise_tables,
-        summarise_totals,
-    )
 
     if repair and not deep:
         raise click.UsageError("--repair repairs what --deep finds; give both")
@@ -120,24 +113,12 @@ def reconcile(  # noqa: PLR0913, PLR0917  # one parameter an option
     options = [name for name, on in (("--deep", deep), ("--totals", totals)) if on]
     data = summarise_reconciliation(reconciliation)
     text = render_reconciliation(reconciliation, shown_by_dataset(opened, shown))
-    for of_what, told_of in (_tell_scope(opened, parts), _tell_projects(every, reconciliation)):
+    sections = [_tell_scope(opened, parts), _tell_projects(every, reconciliation)]
+    if totals:
+        sections.append(_tell_totals(reconciliation, counts, shown))
+    for of_what, told_of in sections:
         data |= of_what
         text += told_of
-    if totals:
-        tables = [mask_examples(table, shown) for table in reconciliation.tables]
-        totals_data = [*summarise_tables(tables), *summarise_totals(reconciliation.totals)]
-        data |= {
-            "source": summarise_counts(counts),
-            "totals": totals_data,
-            "totals_equal": reconciliation.totals_equal,
-        }
-        sections = [
-            text,
-            render_counts(counts),
-            render_tables(tables),
-            render_totals(reconciliation.totals),
-        ]
-        text = "\n\n".join(part for part in sections if part)
     if repaired:
         data["repair_plan"] = repaired
         text += f"\n\nRepair plan {repaired}: only the records that are missing or differ."
@@ -186,3 +167,27 @@ def _tell_projects(every: AllProjects | None, found: Reconciliation) -> tuple[di
     if every is None:
         return {}, ""
     return {"projects": summarise_projects(every, found)}, f"\n\n{render_projects(every, found)}"
+
+
+def _tell_totals(
+    found: Reconciliation, counts: Sequence[ResourceCount], shown: Shown
+) -> tuple[dict[str, Any], str]:
+    """The source's counts and the totals, by its own fields and by the plan's: for the JSON object, and as text."""
+    from migrate.report.totals import (
+        mask_examples,
+        render_counts,
+        render_tables,
+        render_totals,
+        summarise_counts,
+        summarise_tables,
+        summarise_totals,
+    )
+
+    tables = [mask_examples(table, shown) for table in found.tables]
+    data = {
+        "source": summarise_counts(counts),
+        "totals": [*summarise_tables(tables), *summarise_totals(found.totals)],
+        "totals_equal": found.totals_equal,
+    }
+    parts = [render_counts(counts), render_tables(tables), render_totals(found.totals)]
+    return data, "".join(f"\n\n{part}" for part in parts if part)
