@@ -154,7 +154,16 @@ class Reconciliation:
         # a read-back that was asked for and could not be told about a dataset or a column proves nothing of it
         is_proven = "unverified" not in verdicts and not (deep and self.unverifiable)
         is_proven = is_proven and not any(table.doubts for table in self.tables)
+        # A plan that sent nothing has no equation to show what an undo took away below it.
+        is_proven = is_proven and self._undone_below() <= self.datasets.keys()
         return "match" if is_proven else "unverified"
+
+    def _undone_below(self) -> set[object]:
+        """The datasets in which another plan was undone since."""
+        later = self.standing.get("overtaken_by")
+        if not isinstance(later, list):
+            return set()
+        return {one["dataset"] for one in later if one["undoes"]}
 
     @property
     def settles_at(self) -> datetime | None:

@@ -213,6 +213,17 @@ def test_the_undo_of_a_night_leaves_its_base(shop: Town) -> None:
     assert sorted(shop.cities().values()) == ["New"] * 8 + ["Newest"] * 2
 
 
+def test_a_plan_that_found_all_there_before_an_undo_proves_nothing(shop: Town) -> None:
+    """It has nothing to send and no equation, and what it found equal was taken away below it."""
+    shop.plan("a")
+    shop.load("a")
+    shop.plan("b")
+    assert judge_reconciliation(run_reconcile(shop.context, "b", wait_s=0)) == (0, "match")
+    run_undo(shop.context, "a", wait_s=0)
+    assert shop.state("b") == "overtaken"
+    assert judge_reconciliation(run_reconcile(shop.context, "b", wait_s=0)) == (4, "unverified")
+
+
 def test_the_undo_of_one_of_two(shop: Town) -> None:
     """A plan that found the other's values equal is overtaken by the undo of that one, and by nothing else."""
     shop.plan("a")
