@@ -92,7 +92,6 @@ _ODD_FIELDS = (
     "metadata.source",
     "nowhere",
     "record.project",
-    r"h\ud83d",
 )
 _ZONES = ("Europe/London", "Asia/Tehran", "America/St_Johns", "UTC", "Australia/Lord_Howe")
 _WHOLE_ANSWERS = {"1": 1, "x": 7, "yes": 0, "abc": 12}

@@ -66,7 +66,6 @@ class Records:
             "position": (0.2, lambda: chance.of("7", 8)),
             "item": (0.2, lambda: chance.of("own", [1])),
             "project": (0.2, lambda: "own"),
-            "h\ud83d": (0.1, lambda: chance.of(*WORDS, "\ude00")),
             "list": (0.7, self._list),
         }
         for field, (share, say) in others.items():
