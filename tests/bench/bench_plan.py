@@ -51,6 +51,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cases", default="ours,polars,pandas,diffly,plan,duckdb,report")
     parser.add_argument("--doubles", type=int, default=0)
+    parser.add_argument(
+        "--shuffled",
+        action="store_true",
+        help="the target's rows in another order than the source's",
+    )
     parser.add_argument("--figures", type=Path, help="write the medians to this file, as JSON")
     parser.add_argument(
         "--check", action="store_true", help="compare duckdb's rows with the plan's"
@@ -68,7 +73,7 @@ def main() -> None:
     ]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        prepare(folder, arguments.rows)
+        prepare(folder, arguments.rows, shuffled=arguments.shuffled)
         write_snapshot(folder, arguments.doubles)
         if arguments.check:
             # in a process of its own: the system counts its memory for those that are begun from it later
@@ -120,18 +125,22 @@ def show(found: dict[str, list[dict[str, float]]], rows: int) -> None:
         print(f"{case:8} {line}")  # noqa: T201
 
 
-def prepare(folder: Path, rows: int) -> None:
+def prepare(folder: Path, rows: int, *, shuffled: bool = False) -> None:
     """The planned rows as Parquet, and the target as CSV pages; part by part, so that memory does not grow."""
+    # every number once, neighbours far from each other: the step is a prime, so it shares no factor with the rows
+    step = 999_999_937 if shuffled else 1
     (folder / "planned").mkdir()
     (folder / "pages").mkdir()
     counted = 0
     for number, start in enumerate(range(0, rows, PAGE_ROWS)):
-        mine = _rows(start, min(start + PAGE_ROWS, rows))
+        places = pl.int_range(start, min(start + PAGE_ROWS, rows), eager=True)
+        mine = _rows(places)
+        theirs = _rows(places * step % rows)
         mine.filter(pl.col("n") % 200 != 1).drop("n").write_parquet(
             folder / "planned" / f"{number:05d}.parquet"
         )
         changed = pl.col("n") % 100 == 0
-        held = mine.filter(pl.col("n") % 200 != 3).with_columns(
+        held = theirs.filter(pl.col("n") % 200 != 3).with_columns(
             pl.when(changed).then(pl.lit("Elsewhere")).otherwise(pl.col("city")).alias("city"),
             pl.col("created_at").dt.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
             pl.format(
@@ -143,7 +152,7 @@ def prepare(folder: Path, rows: int) -> None:
     (folder / "count").write_text(str(counted), encoding="utf-8")
 
 
-def _rows(start: int, end: int) -> pl.DataFrame:
+def _rows(numbers: pl.Series) -> pl.DataFrame:
     n = pl.col("n")
     texts = [
         pl.format(name + " {}", (n * 7919 % (10**9 + 7)) if name == "key" else n % 5_000).alias(
@@ -153,7 +162,7 @@ def _rows(start: int, end: int) -> pl.DataFrame:
     ]
     texts[0] = pl.format("shop:{}", n * 7919 % (10**9 + 7)).alias("key")
     texts[1] = pl.format("person.{}@example.test", n).alias("email")
-    return pl.DataFrame({"n": range(start, end)}).select(
+    return pl.DataFrame({"n": numbers}).select(
         "n",
         *texts,
         *((n % (50 + at)).cast(pl.Int32).alias(name) for at, name in enumerate(NUMBERS)),
