@@ -177,7 +177,9 @@ def test_keys_from_the_keyring(ring: Project) -> None:
 
 def test_the_environment_comes_before_the_keyring(ring: Project) -> None:
     """The keyring is asked for what is missing only, and a locked one is no trouble to who needs none of it."""
-    found = key_checks(ring, DATATRICS_API_KEY="x", OCTOLIS_API_KEYS="y", RING_LOCKED="1")
+    found = key_checks(
+        ring, DATATRICS_API_KEY="one-of-ours", OCTOLIS_API_KEYS="one-of-theirs", RING_LOCKED="1"
+    )
     assert {check["level"] for check in found.values()} == {"pass"}
     assert "from the environment" in found["datatrics key"]["text"]
 
