@@ -138,7 +138,9 @@ class Terminal:
         self._socket = str(folder / "tmux")
         size = ("-x", str(COLUMNS), "-y", str(ROWS))
         shell = f"env PS1={shlex.quote(PROMPT)} bash --norc --noprofile"
-        known = {**os.environ, **environ, "HISTFILE": "", "LC_ALL": "C.UTF-8"}
+        # The `migrate` of this environment, whatever else the machine has or lacks.
+        search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        known = {**os.environ, **environ, "PATH": search, "HISTFILE": "", "LC_ALL": "C.UTF-8"}
         self._tmux(
             "-f", os.devnull, "new-session", "-d", *size, "-c", str(folder), shell, env=known
         )
