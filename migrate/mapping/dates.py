@@ -20,7 +20,7 @@ import polars as pl
 
 from migrate.language.zones import LAST_YEAR, clock_changes, load_zone
 from migrate.mapping.formats import EPOCHS, NAMED, read_format
-from migrate.mapping.series import all_between
+from migrate.mapping.series import all_between, keep_where, no_rules
 from migrate.mapping.spellings import SUSPECT, ZERO, read_spelling
 
 _TIME = (
@@ -54,38 +54,39 @@ def read_datetimes(
     """
     frame = pl.DataFrame({"text": texts, "zone": zones})
     frame = to_utc(_parse(frame, spelling, pivot))
-    if _is_plain(frame):
+    unread = _unread(frame["text"], frame["utc"])
+    if not unread.any():
         return frame.select(pl.col("utc").alias("value"), _TEXT.alias("rule"), *FLAGS)
-    frame = frame.with_columns(_rule("utc", "not_a_datetime", spelling))
-    fits = pl.col("rule").is_null()
+    fits = ~unread
     flags = [(pl.col(flag) & fits).fill_null(False).alias(flag) for flag in FLAGS]
-    return frame.select(pl.when(fits).then(pl.col("utc")).alias("value"), "rule", *flags)
-
-
-def _rule(time: str, unread: str, spelling: str | None) -> pl.Expr:
-    """The rule that each text breaks whose time stands in a column; `unread`: that of what is no time at all."""
-    year = pl.col(time).dt.year()
-    rule = (
-        pl.when(pl.col("text").is_null())
-        .then(_TEXT)
-        # Before all else: 0000-00-00 means that there is no day, whatever can be made of it.
-        .when(_is_zero(spelling))
-        .then(pl.lit("zero_date"))
-        .when(pl.col(time).is_null())
-        .then(pl.lit(unread))
-        .when((year < 1) | (year > 9999))
-        .then(pl.lit("out_of_calendar"))
-        .otherwise(_TEXT)
+    return frame.select(
+        keep_where(frame["utc"], fits).alias("value"),
+        _rules(frame["text"], frame["utc"], unread, "not_a_datetime", spelling).alias("rule"),
+        *flags,
     )
-    return rule.alias("rule")
 
 
-def _is_plain(frame: pl.DataFrame) -> bool:
-    """Whether every text is a time of the calendar: nearly always, and then there is nothing more to look for."""
-    if frame["utc"].null_count() != frame["text"].null_count():
-        return False
+def _unread(texts: pl.Series, times: pl.Series) -> pl.Series:
+    """Which texts say no time of the calendar: nearly always none, and then no rule is asked for."""
     # As whole numbers, since polars has years that Python and the target do not.
-    return bool(frame["utc"].to_physical().is_between(_FIRST_US, _LAST_US).all())
+    is_in_calendar = times.to_physical().is_between(_FIRST_US, _LAST_US).fill_null(value=False)
+    return texts.is_not_null() & ~is_in_calendar
+
+
+def _rules(
+    texts: pl.Series, times: pl.Series, unread: pl.Series, what: str, spelling: str | None
+) -> pl.Series:
+    """The rule that each unread text breaks; `what`: that of what is no time at all."""
+    frame = pl.DataFrame({"text": texts.filter(unread), "time": times.filter(unread)})
+    rule = (
+        # Before all else: 0000-00-00 means that there is no day, and is no mistake of somebody's.
+        pl.when(_is_zero(spelling))
+        .then(pl.lit("zero_date"))
+        .when(pl.col("time").is_null())
+        .then(pl.lit(what))
+        .otherwise(pl.lit("out_of_calendar"))
+    )
+    return no_rules(len(texts)).scatter(unread.arg_true(), frame.select(rule).to_series())
 
 
 def read_dates(
@@ -96,15 +97,15 @@ def read_dates(
     **Shape.** One row per text: `value` Date, `rule`, `time_dropped`.
     """
     frame = _parse(texts.rename("text").to_frame(), spelling, pivot)
-    local, day = pl.col("local"), pl.col("day")
-    frame = frame.with_columns(_rule("local", "not_a_date", spelling), local.dt.date().alias("day"))
-    fits = pl.col("rule").is_null()
-    has_time = fits & (local != day.cast(pl.Datetime("us")))
-    return frame.select(
-        pl.when(fits).then(day).alias("value"),
-        "rule",
-        has_time.fill_null(False).alias("time_dropped"),
-    )
+    local = frame["local"]
+    unread = _unread(frame["text"], local)
+    rules = no_rules(len(texts))
+    if unread.any():
+        rules = _rules(frame["text"], local, unread, "not_a_date", spelling)
+        local = keep_where(local, ~unread)
+    days = local.dt.date()
+    has_time = (local != days.cast(pl.Datetime("us"))).fill_null(value=False)
+    return pl.DataFrame({"value": days, "rule": rules, "time_dropped": has_time})
 
 
 def source_zones(

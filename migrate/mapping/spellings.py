@@ -24,10 +24,11 @@ Read = tuple[datetime, int | None, bool]
 SUSPECT = (
     r"^\s*\{|^[0-9]{4}-[0-9]{2}-[0-9]{2}[ Tt][0-9]{2}:[0-9]{2}|[0-9]{1,2} [A-Za-z]{3} [0-9]{2,4} "
 )
-# 0000-00-00 and its like in any order; -0001-11-30 is what PHP makes of it; MySQL's compact spellings
+# 0000-00-00 and its like in any order; MySQL's compact spellings; -0001-11-30 is what PHP makes of it, a year beside a
+# day or a month (behind a clock it is an offset of a minute)
 ZERO = (
     r"^\s*(?:0{4}[-/.]0{2}[-/.]0{2}|0{2}[-/.]0{2}[-/.]0{4}|0{2}[-/.]0{2}[-/.]0{2}|0{8}|0{14})(?:[^0-9](?s:.*))?$"
-    r"|(?:^|[^0-9])-0001(?:[^0-9]|$)"
+    r"|(?:^|[^0-9])-0001[-/.]|(?:[-/.]|[A-Za-z] ?)-0001(?:[^0-9]|$)"
 )
 _ISO = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[ Tt]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]{1,9}))?)?"

@@ -70,7 +70,8 @@ _ZEROS = re.compile(
     rf"[{WHITE_SPACE}]*(0{{4}}[-/.]00[-/.]00|00[-/.]00[-/.]0{{4}}|00[-/.]00[-/.]00|0{{8}}|0{{14}})([^0-9].*)?",
     re.DOTALL,
 )
-_YEAR_ZERO = re.compile(r"(^|[^0-9])-0001([^0-9]|$)")
+# A year stands beside a day or a month; behind a clock -0001 is an offset.
+_YEAR_ZERO = re.compile(r"(^|[^0-9])-0001[-/.]|([-/.]|[A-Za-z] ?)-0001([^0-9]|$)")
 _ISO = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:[ Tt](\d\d):(\d\d)(?::(\d\d)(?:[.,]\d{1,9})?)?(?: ?(Z|z|UTC|GMT|[+-]\d\d(?::?\d\d)?))?)?",
     re.ASCII,

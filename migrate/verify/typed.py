@@ -165,12 +165,12 @@ def read_recency(text: str, zone: str) -> str | None:
 def _read_time(
     text: str, zone: str, parse: Parser, spelling: str | None, *, whole_day: bool
 ) -> str:
-    # Before it is parsed: it means that there is no date, and is counted apart from dates that nobody could read.
-    if is_zero_date(text, spelling):
-        raise Broken("zero_date")
     try:
         parsed = parse(text)
     except (ValueError, OverflowError):
+        # It means that there is no date, and is counted apart from dates that nobody could read.
+        if is_zero_date(text, spelling):
+            raise Broken("zero_date") from None
         raise Broken("not_a_date" if whole_day else "not_a_datetime") from None
     if whole_day:
         return f"{parsed[0].date().isoformat()} 00:00:00"
