@@ -14,6 +14,8 @@
     │   ├── Damaged                  7   a file is not what its manifest says
     │   └── Stale                    7   a plan's inputs have changed since it was made
     ├── GateError                    8   a safety gate stopped the run
+    │   ├── CanaryUnseen             8   the target does not show the canary yet
+    │   └── TargetChanged            8   others have written to the target since the plan read it
     └── Interrupted                130   Ctrl-C or SIGTERM; the next command resumes
 
 The exit codes are part of the command line that other programs rely on, see docs/cli.md. Code 4, a difference, is an
@@ -113,6 +115,23 @@ class GateError(MigrateError):
 
 class CanaryUnseen(GateError):
     """The target has taken the canary and did not show it in time; whoever waits may ask again."""
+
+
+class TargetChanged(GateError):
+    """Others have written to `datasets` since the plan read them; `remake` is the command that makes a new plan."""
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        datasets: Sequence[str],
+        remake: str,
+        hint: str | None = None,
+        said: Sequence[str] = (),
+    ) -> None:
+        super().__init__(what, hint=hint, said=said)
+        self.datasets = tuple(datasets)
+        self.remake = remake
 
 
 class Interrupted(MigrateError):

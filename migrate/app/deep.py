@@ -15,7 +15,8 @@ import polars as pl
 from migrate import parquet
 from migrate.app.as_loaded import as_loaded, check_snapshot
 from migrate.app.other_projects import masterids_of_others, open_other
-from migrate.app.standing import check_loadable, note_planned, read_seen
+from migrate.app.remake import check_loadable
+from migrate.app.standing import note_planned, read_seen
 from migrate.app.target_client import reading_folder, readings_folder, sleeper
 from migrate.errors import Interrupted, MigrateError
 from migrate.plan.corrections import read_carried

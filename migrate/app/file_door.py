@@ -17,7 +17,8 @@ from migrate.app.discards import check_discards
 from migrate.app.other_projects import refuse_collisions, written_by_others
 from migrate.app.pipeline import refuse_broken
 from migrate.app.plan_to_load import plan_to_load
-from migrate.app.standing import begun_at, check_loadable, note_loading
+from migrate.app.remake import check_loadable
+from migrate.app.standing import begun_at, note_loading
 from migrate.app.target_client import open_target
 from migrate.errors import Interrupted, Stale, UsageError
 from migrate.load.files.manifest import HandoverManifest

@@ -242,7 +242,8 @@ def run_load(
     from migrate.app.hours import HourStop, stopped_for_hours, wait_for_hours
     from migrate.app.other_projects import refuse_collisions, written_by_others
     from migrate.app.plan_to_load import plan_to_load
-    from migrate.app.standing import check_loadable, note_loaded, note_loading
+    from migrate.app.remake import check_loadable
+    from migrate.app.standing import note_loaded, note_loading
     from migrate.app.target_client import open_target
     from migrate.app.webhooks import telling_progress
     from migrate.load.loader import Options, load

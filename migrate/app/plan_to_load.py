@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from migrate.app.standing import remake_command
 from migrate.config import Octolis
 from migrate.errors import UsageError
 from migrate.load.planned import DatasetToLoad, ParentLink, PlanToLoad, time_columns_of
@@ -20,7 +21,10 @@ def plan_to_load(plan: Plan, octolis: Octolis, datasets: Sequence[str] = ()) -> 
             )
     chosen = [name for name in names if not datasets or name in datasets]
     return PlanToLoad(
-        plan.name, plan.folder, tuple(_dataset_to_load(plan, octolis, name) for name in chosen)
+        plan.name,
+        plan.folder,
+        tuple(_dataset_to_load(plan, octolis, name) for name in chosen),
+        remake=remake_command(plan),
     )
 
 

@@ -15,7 +15,8 @@ from migrate.app.as_loaded import as_loaded
 from migrate.app.deep import Beside, verify_deeply
 from migrate.app.not_loaded import not_begun
 from migrate.app.other_projects import masterids_of_others
-from migrate.app.standing import read_standing, remake_overtaken
+from migrate.app.remake import next_plan_command
+from migrate.app.standing import read_standing
 from migrate.app.target_client import open_target, reading_folder, sleeper
 from migrate.app.verdict import judge_reconciliation
 from migrate.load.standing import Standing
@@ -92,7 +93,7 @@ def run_reconcile(
     standing = read_standing(context.workspace, plan)
     remake = ""
     if standing.told:
-        remake = remake_overtaken(context.workspace, plan, standing)
+        remake = next_plan_command(context.workspace, plan, standing)
     result = Reconciliation(
         plan.name,
         {name: _as_it_stands(entry, standing) for name, entry in counted.items()},

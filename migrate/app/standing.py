@@ -12,7 +12,7 @@ from migrate.app.not_loaded import not_begun, read_totals
 from migrate.errors import MigrateError, Stale, UsageError
 from migrate.load.ledger_notes import LedgerNotes, PlanEvent
 from migrate.load.ledger_view import LedgerView
-from migrate.load.standing import PlanFacts, Standing, judge_standing, refuse_load
+from migrate.load.standing import PlanFacts, Standing, judge_standing
 from migrate.plan.open_plan import PLAN_FILE, open_plan
 from migrate.plan.plan_folder import BEGUN_FILE
 from migrate.plan.request import scope_options, target_options
@@ -32,12 +32,6 @@ def read_standing(workspace: Workspace, plan: Plan) -> Standing:
         left = open_records + sum(not_begun(plan, totals).values())
         ids = {*plan.document.dataset_ids.values(), *plan.document.webhook_ids.values()}
         return judge_standing(view.facts(plan.name, ids, begun_at(plan), left))
-
-
-def check_loadable(workspace: Workspace, plan: Plan) -> None:
-    """Raises Stale for a plan that is overtaken or undone, with the command that makes a new one."""
-    standing = read_standing(workspace, plan)
-    refuse_load(plan.name, standing, remake_overtaken(workspace, plan, standing))
 
 
 def check_not_undone(workspace: Workspace, plan: Plan, what: str) -> None:
@@ -117,15 +111,21 @@ def refuse_loaded(workspace: Workspace, name: str | None) -> None:
 
 def remake_command(plan: Plan) -> str:
     """The command that makes a new plan of the same: snapshot, datasets, sample or part, and target."""
+    words = ["migrate plan", *asked_datasets(plan), *snapshot_options(plan), *limits_of(plan)]
+    return " ".join(words)
+
+
+def snapshot_options(plan: Plan) -> list[str]:
+    """The words of a command line that name a plan's snapshot, and what it was put on."""
     used = plan.document.snapshot
     if used.base is not None:
         base = ["--base", used.base.name]
     else:
         base = []
-    return " ".join(["migrate plan", *_asked(plan), "--snapshot", used.name, *base, *_limits(plan)])
+    return ["--snapshot", used.name, *base]
 
 
-def _asked(plan: Plan) -> list[str]:
+def asked_datasets(plan: Plan) -> list[str]:
     """The datasets that whoever made the plan has named."""
     asked = _begun(plan).get("datasets")
     if isinstance(asked, list):
@@ -133,17 +133,9 @@ def _asked(plan: Plan) -> list[str]:
     return []
 
 
-def _limits(plan: Plan) -> list[str]:
+def limits_of(plan: Plan) -> list[str]:
+    """The words of a command line for a plan's sample or part, and its target."""
     return [*scope_options(plan.document.scope), *target_options(plan.document.target)]
-
-
-def remake_overtaken(workspace: Workspace, plan: Plan, standing: Standing) -> str:
-    """The same of the newest snapshot, where records of a newer one were loaded since: the old would go over them."""
-    others = [newer.plan for newer in standing.overtaken_by if not newer.undoes]
-    # A plan of the old snapshot again would write older values over the newer ones.
-    if newer_load(workspace, plan.document.snapshot.name, others) is None:
-        return remake_command(plan)
-    return " ".join(["migrate plan", *_asked(plan), *_limits(plan)])
 
 
 def newer_load(workspace: Workspace, snapshot: str, plans: Iterable[str]) -> tuple[str, str] | None:

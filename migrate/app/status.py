@@ -15,7 +15,8 @@ from migrate.app.not_loaded import (
     read_totals,
 )
 from migrate.app.parts import Parts, read_parts
-from migrate.app.standing import read_standing, remake_overtaken
+from migrate.app.remake import next_plan_command
+from migrate.app.standing import read_standing
 from migrate.config import Octolis
 from migrate.errors import MigrateError
 from migrate.load.pace import Means, remaining_s
@@ -139,7 +140,7 @@ def _plan_state(workspace: Workspace, name: str, opened: Plan | None) -> PlanSta
         not_begun=not_begun(plan, books),
         unchanged={dataset: counts.unchanged for dataset, counts in datasets.items()},
         standing=standing,
-        remake=remake_overtaken(workspace, plan, standing),
+        remake=next_plan_command(workspace, plan, standing),
         canaries=read_stopping_canaries(workspace, name, books),
         target=plan.document.target,
         scope=plan.document.scope.told if plan.document.scope else None,
@@ -251,7 +252,15 @@ def choose_next(snapshots: tuple[SnapshotState, ...], plans: tuple[PlanState, ..
     if not is_whole and plan.standing.state != "planned" and plan.counted and not plan.left:
         # what was to be seen of it can be seen; the whole is next
         return f"migrate plan --snapshot {snapshot.name}"
-    if plan.standing.state in ("overtaken", "undone"):
+    return _next_of_plan(plan)
+
+
+def _next_of_plan(plan: PlanState) -> str | None:
+    """What comes next of the newest plan that can be used."""
+    if plan.standing.undone is not None and plan.standing.undone.scope == "unfinished":
+        # Until it came to its end nobody can say which records hold what.
+        return f"migrate undo run --plan {plan.name}"
+    if plan.standing.needs_new_plan:
         return plan.remake
     if plan.standing.state == "handed over":
         return f"migrate load --settle --plan {plan.name}"

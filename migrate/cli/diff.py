@@ -65,7 +65,8 @@ def _report(
     show_values: bool,
     start: str | None,
 ) -> None:
-    from migrate.app.standing import read_standing, remake_overtaken
+    from migrate.app.remake import next_plan_command
+    from migrate.app.standing import read_standing
     from migrate.app.verdict import judge_plan
     from migrate.plan.open_plan import read_totals
     from migrate.report.about import facts_of_plan
@@ -84,7 +85,7 @@ def _report(
     standing = read_standing(workspace, plan)
     why = _staleness(project, workspace, plan)
     stale, reasons = (why.what, why.said) if why else (None, ())
-    if standing.state in ("overtaken", "undone"):
+    if standing.needs_new_plan:
         over = Sentence(
             "plan {plan} must not be loaded any more: {why}",
             plan=repr(plan.name),
@@ -108,7 +109,7 @@ def _report(
     following: str | None
     if stale:
         status = "the plan no longer holds"
-        following = remake_overtaken(workspace, plan, standing)
+        following = next_plan_command(workspace, plan, standing)
     else:
         status = "a gate stops this plan" if is_broken else "done"
         following = _next_of(standing, plan, is_broken=is_broken)

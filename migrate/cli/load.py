@@ -12,7 +12,7 @@ import click
 from migrate.cli.app import App, CommandOutcome, command, pass_app, target_option
 from migrate.cli.file_door import FileDoor, Within, file_options, go_by_files
 from migrate.cli.streams import say
-from migrate.errors import GateError, Interrupted, MigrateError, RemoteError
+from migrate.errors import GateError, Interrupted, MigrateError, RemoteError, TargetChanged
 
 if TYPE_CHECKING:
     from migrate.app.context import Context
@@ -174,7 +174,13 @@ def tell_stopped(
         return
     if result is None:
         return
-    following = error.hint if isinstance(error, Interrupted) else None
+    if isinstance(error, Interrupted):
+        following = error.hint
+    elif isinstance(error, TargetChanged):
+        # The same load again would be stopped alike.
+        following = error.remake
+    else:
+        following = None
     following = following or f"migrate load{again} --plan {result.plan}"
     app.achieved = {**summarise_load(result), "next": following}
     if not app.as_json:

@@ -33,7 +33,8 @@ def undo(
     command goes on. What cannot be undone is listed in exports/PLAN/undo-*.csv. Once anything of a plan was restored
     the plan is `undone`: it is not loaded again, and no delta is based on it.
     """
-    from migrate.app.standing import read_standing, remake_command
+    from migrate.app.remake import next_plan_command
+    from migrate.app.standing import read_standing
     from migrate.app.undo import plan_undo, run_undo
     from migrate.plan.open_plan import choose_plan, open_plan
     from migrate.report.undo import judge_undo, render_undo, summarise_undo
@@ -46,15 +47,16 @@ def undo(
             undone = run_undo(context, name, datasets, wait_s=wait_s)
         plan = open_plan(context.workspace, undone.plan)
         standing = read_standing(context.workspace, plan)
+        planning = next_plan_command(context.workspace, plan, standing)
     exit_code, status = judge_undo(undone)
     to_do = step == "plan" and any(entry.count("restorable") for entry in undone.datasets)
-    if to_do:
+    if to_do or (standing.undone is not None and standing.undone.scope == "unfinished"):
         following = f"migrate undo run --plan {undone.plan}"
+    elif step == "run" and standing.undone is not None:
+        # Whatever became of it: an undone plan is never loaded again.
+        following = planning
     else:
         following = None
-    if step == "run":
-        # Whatever became of it: an undone plan is never loaded again.
-        following = remake_command(plan)
     app.finish(
         CommandOutcome(
             f"undo {step}",

@@ -189,6 +189,12 @@ def planned_among(
     return hits
 
 
+def named_by_masterid(dataset: DatasetToLoad, masterids: Sequence[str]) -> dict[str, str]:
+    """By masterid the source record of each planned row; of one that the plan does not know by it, no name."""
+    known = [Modified(masterid, datetime.min, {}) for masterid in masterids]
+    return {**dict.fromkeys(masterids, _UNNAMED), **planned_among(dataset, known)}
+
+
 def key_columns(dataset: DatasetToLoad) -> tuple[str, ...]:
     """The columns of all keys of a dataset, each once."""
     return tuple(dict.fromkeys(chain.from_iterable(dataset.all_keys)))

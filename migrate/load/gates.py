@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from migrate.config import Gates
-from migrate.errors import GateError
+from migrate.errors import GateError, TargetChanged
 from migrate.load.foreign import ForeignWrites, say_records
 from migrate.load.planned import DatasetToLoad, PlanToLoad
 from migrate.sentence import Sentence
@@ -44,6 +44,7 @@ class LoadGates:
         """
         changed: list[str] = []
         says: list[str] = []
+        names: list[str] = []
         for dataset, count in counts:
             # Offline plans, feeds, repairs and undos never read the target, so they know no number.
             if dataset.counted is None:
@@ -52,6 +53,7 @@ class LoadGates:
             moved = abs(count - dataset.counted)
             if self.gates.max_target_change.allows(moved + len(foreign.planned), dataset.counted):
                 continue
+            names.append(dataset.name)
             if moved:
                 says.append(
                     Sentence(
@@ -65,7 +67,7 @@ class LoadGates:
             if foreign.planned:
                 says.append(_say_changed(dataset, foreign))
                 changed.append(f"- {says[-1]}: {say_records(foreign.planned)}")
-        return self._changed(changed, says) if changed else None
+        return self._changed(names, changed, says) if changed else None
 
     def judge_writes(self, dataset: DatasetToLoad, found: ForeignWrites) -> GateError | None:
         """Why the load has to stop in its middle: others have changed records that it is yet to send."""
@@ -73,20 +75,24 @@ class LoadGates:
         if not found.planned or limit.allows(len(found.planned), dataset.counted or 0):
             return None
         says = _say_changed(dataset, found)
-        return self._changed([f"- {says}: {say_records(found.planned)}"], [says])
+        return self._changed([dataset.name], [f"- {says}: {say_records(found.planned)}"], [says])
 
-    def _changed(self, lines: Sequence[str], says: Sequence[str]) -> GateError:
+    def _changed(
+        self, names: Sequence[str], lines: Sequence[str], says: Sequence[str]
+    ) -> TargetChanged:
         head = Sentence(
             "the target has changed since plan {plan} read it; gates.max_target_change is {limit}",
             plan=self.plan.name,
             limit=self.gates.max_target_change.text,
         )
-        return GateError(
+        return TargetChanged(
             f"{head}:\n" + "\n".join(lines),
+            datasets=names,
+            remake=self.plan.remake,
             # Which records they are is for the engineer: their ids are somebody's.
             said=[head, *says],
-            hint="make a new plan with `migrate plan` and look at it with `migrate diff`; to load this one anyway "
-            f"raise the limit under [gates]: migrate load --plan {self.plan.name}",
+            hint=f"make a new plan, look at it with `migrate diff`, then load that: {self.plan.remake}; to load this "
+            f"one anyway raise the limit under [gates]: migrate load --plan {self.plan.name}",
         )
 
     def _judge_errors(self) -> GateError | None:

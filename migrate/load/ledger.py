@@ -177,6 +177,14 @@ class Ledger:
                     (number,),
                 )
 
+    def note_changed_target(self, datasets: Collection[str]) -> None:
+        """A load was stopped since others have written to these datasets; it holds until the next request leaves."""
+        actor = this_process(self.file)
+        query = "INSERT OR REPLACE INTO changed_targets SELECT id, shipments, ?, ?, ? FROM datasets WHERE id = ?"
+        with ledger_schema.transaction(self._connection, self.file) as db:
+            for dataset in datasets:
+                db.execute(query, (self._clock(), actor.who, actor.command, self._ids[dataset]))
+
     def mark_sending(self, dataset: str, batch: int) -> None:
         """A request with records of this batch is about to leave.
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 
 from migrate.load.ledger_notes import NO_POSITION, Discarded
-from migrate.load.standing import Deed, Overtaking, Undone
+from migrate.load.standing import ChangedTarget, Deed, Overtaking, Undone
 
 _SHIPMENTS = """
 SELECT d.dataset_id, p.name, d.shipments FROM datasets d JOIN plans p ON p.id = d.plan
@@ -42,6 +42,12 @@ FROM datasets d JOIN plans p ON p.id = d.plan WHERE p.undoes = ? ORDER BY p.id, 
 _LAST_UNDO = """
 SELECT event, scope, at, who, command FROM plan_events
 WHERE plan = ? AND event IN ('undoing', 'undone') ORDER BY id DESC LIMIT 1
+"""
+# As many requests have left as when it was stopped: nobody has gone on with it since.
+_CHANGED_TARGETS = """
+SELECT d.name, c.at, c.who, c.command
+FROM plans p JOIN datasets d ON d.plan = p.id JOIN changed_targets c ON c.dataset = d.id
+WHERE p.name = ? AND c.shipments = d.shipments ORDER BY d.place
 """
 # The last word on a record is the write of the plan with the highest number: an overtaken plan is
 # never loaded on, so that plans of one dataset follow each other.
@@ -162,6 +168,15 @@ def read_undone(db: sqlite3.Connection, plan: str) -> Undone | None:
         return Undone("unfinished" if is_open else "whole", records)
     event, scope, *deed = row
     return Undone("unfinished" if event == "undoing" else scope or "whole", records, Deed(*deed))
+
+
+def read_changed_target(db: sqlite3.Connection, plan: str) -> ChangedTarget | None:
+    """Where the last load of a plan was stopped, since others had written to the target; None where none was."""
+    rows = db.execute(_CHANGED_TARGETS, (plan,)).fetchall()
+    if not rows:
+        return None
+    _name, *deed = max(rows, key=lambda row: row[1])
+    return ChangedTarget(tuple(row[0] for row in rows), Deed(*deed))
 
 
 def read_put_back(db: sqlite3.Connection, dataset_id: str) -> dict[str, str]:

@@ -324,7 +324,18 @@ DROP TABLE plan_events;
 ALTER TABLE new_plan_events RENAME TO plan_events;
 CREATE INDEX plan_events_by_plan ON plan_events (plan);
 """
+# Of each dataset the last load that was stopped since others had written to it, and how many requests had left then.
+_TWELFTH = """
+CREATE TABLE changed_targets (
+    dataset INTEGER PRIMARY KEY REFERENCES datasets(id),
+    shipments INTEGER NOT NULL,
+    at REAL NOT NULL,
+    who TEXT NOT NULL,
+    command TEXT NOT NULL
+) STRICT;
+"""
 STEPS = (
     _FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH, _SEVENTH, _EIGHTH, _NINTH, _TENTH, _ELEVENTH,
+    _TWELFTH,
 )  # fmt: skip
 """What each version adds to the one before it."""

@@ -15,6 +15,7 @@ from migrate.load.ledger_facts import (
     Discard,
     PastEvent,
     RunRecord,
+    read_changed_target,
     read_discards,
     read_events,
     read_overtaking,
@@ -143,6 +144,7 @@ class LedgerView:
                 left=left,
                 overtaken_by=read_overtaking(self._connection, plan, dataset_ids, began_at),
                 undone=read_undone(self._connection, plan),
+                changed_target=read_changed_target(self._connection, plan),
                 handed_over=sum(
                     one.left for one in read_handovers(self._connection, plan) if one.is_open
                 ),

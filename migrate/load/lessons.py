@@ -158,6 +158,16 @@ class Lessons:
             db.executemany(_ADD_FOREIGN, rows)
             return db.total_changes - before
 
+    def yet_to_overwrite(self, dataset: str) -> list[str]:
+        """The masterids of planned records that others were seen to write and that this load has not written yet."""
+        query = (
+            "SELECT f.masterid FROM foreign_edits f WHERE f.dataset = ? AND f.planned AND NOT f.written"
+            " AND NOT EXISTS (SELECT 1 FROM records r WHERE r.dataset = f.dataset AND r.masterid = f.masterid)"
+        )
+        with ledger_schema.translated(self._file):
+            rows = self._connection.execute(query, (self._ids[dataset],)).fetchall()
+        return [row[0] for row in rows]
+
     def last_written(self, dataset: str) -> float | None:
         """When the last record of the dataset was settled, in seconds since 1970; None where none was."""
         query = "SELECT max(settled_at) FROM records WHERE dataset = ?"

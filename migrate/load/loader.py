@@ -20,7 +20,14 @@ from pathlib import Path
 import polars as pl
 
 from migrate.config import Gates
-from migrate.errors import GateError, Interrupted, MigrateError, RemoteError, WorkspaceError
+from migrate.errors import (
+    GateError,
+    Interrupted,
+    MigrateError,
+    RemoteError,
+    TargetChanged,
+    WorkspaceError,
+)
 from migrate.load.altered import write_altered
 from migrate.load.baselines import take_baselines
 from migrate.load.canary import Canary
@@ -114,7 +121,10 @@ def load(
         with Ledger(workspace.ledger) as ledger:
             try:
                 _Run(client, ledger, plan, gates, progress, stop, workspace, options).execute()
-            except (RemoteError, GateError, Interrupted):
+            except (RemoteError, GateError, Interrupted) as error:
+                if isinstance(error, TargetChanged):
+                    # The next load would be refused alike: whoever asks how the plan stands has to hear of it.
+                    ledger.note_changed_target(error.datasets)
                 # The first error is the one to act on; that the exports failed as well must not hide it.
                 with contextlib.suppress(OSError, WorkspaceError, pl.exceptions.PolarsError):
                     write_exports(workspace, plan)
@@ -245,6 +255,7 @@ class _Run:
             self._client.settings.concurrency + 1, thread_name_prefix="send"
         )
         try:
+            self._outcomes.halt(self._watch.recall(self._countable))
             self._send_all()
             if not self._is_halting():
                 self._outcomes.halt(self._watch.finish(self._countable))

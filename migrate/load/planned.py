@@ -102,13 +102,14 @@ def time_columns_of(records: Path, stored_columns: Mapping[str, str]) -> frozens
 class PlanToLoad:
     """A finished plan; its datasets in the order in which they are loaded.
 
-    `undoes`: the plan whose load this one takes back.
+    `undoes`: the plan whose load this one takes back. `remake`: the command that makes a new plan of the same.
     """
 
     name: str
     folder: Path
     datasets: tuple[DatasetToLoad, ...]
     undoes: str | None = None
+    remake: str = "migrate plan"
 
     def sha256(self) -> str:
         """The hash of the document that names the hash of every file of the plan; empty for a plan without one."""

@@ -73,6 +73,23 @@ class Overtaking:
         return _by(what, self.deed)
 
 
+@dataclass(frozen=True)
+class ChangedTarget:
+    """A load that was stopped since others had written to `datasets` after the plan had read them."""
+
+    datasets: Sequence[str]
+    deed: Deed = Deed()
+
+    @property
+    def told(self) -> str:
+        """The sentence about it."""
+        what = Sentence(
+            "others have written to {datasets} since it was read, and its load was stopped",
+            datasets=", ".join(self.datasets),
+        )
+        return _by(what, self.deed)
+
+
 UNDONE = {
     "whole": ("undone: {count} record restored", "undone: {count} records restored"),
     "part": ("undone in part: {count} record restored", "undone in part: {count} records restored"),
@@ -119,6 +136,7 @@ class PlanFacts:
     overtaken_by: Sequence[Overtaking] = ()
     undone: Undone | None = None
     handed_over: int = 0
+    changed_target: ChangedTarget | None = None
 
 
 @dataclass(frozen=True)
@@ -129,6 +147,12 @@ class Standing:
     told: str = ""
     overtaken_by: Sequence[Overtaking] = ()
     undone: Undone | None = None
+    changed_target: ChangedTarget | None = None
+
+    @property
+    def needs_new_plan(self) -> bool:
+        """Whether another load of this plan is refused, or stopped as the last one was."""
+        return self.state in ("overtaken", "undone") or self.changed_target is not None
 
     def summarise(self) -> dict[str, object]:
         """The state's part of a JSON object."""
@@ -147,6 +171,12 @@ class Standing:
                 }
                 for newer in self.overtaken_by
             ]  # fmt: skip
+        if self.changed_target is not None:
+            deed = self.changed_target.deed
+            summary["changed_target"] = {
+                "datasets": list(self.changed_target.datasets),
+                "at": deed.when or None, "by": deed.who or None, "command": deed.command or None,
+            }  # fmt: skip
         return summary
 
 
@@ -157,13 +187,15 @@ def judge_standing(facts: PlanFacts) -> Standing:
         return Standing("undone", facts.undone.told, others, facts.undone)
     if others:
         return Standing("overtaken", Sentence("overtaken: {why}", why=others[0].told), others)
+    changed = facts.changed_target if facts.left else None
+    told = changed.told if changed else ""
     # A load that a gate stopped before its first request has changed nothing.
     if not facts.is_begun or (facts.left and not facts.sent):
-        return Standing("planned")
+        return Standing("planned", told, changed_target=changed)
     if facts.handed_over:
         text = f"{facts.handed_over:,} rows are handed over as files, and nobody has seen them in the target yet"
         return Standing("handed over", text)
-    return Standing("loading" if facts.left else "loaded")
+    return Standing("loading" if facts.left else "loaded", told, changed_target=changed)
 
 
 def refuse_load(plan: str, standing: Standing, remake: str) -> None:

@@ -67,6 +67,10 @@ class Watch:
         self._told_done = _done(totals)
         self._writers.start(totals, newest)
 
+    def recall(self, datasets: Mapping[str, DatasetToLoad]) -> GateError | None:
+        """Why a load that was stopped must not go on as it is."""
+        return self._writers.recall(datasets)
+
     def look(
         self,
         workers: ThreadPoolExecutor,

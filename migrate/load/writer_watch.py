@@ -18,6 +18,7 @@ from migrate.load.foreign import (
     key_columns,
     known_state,
     modified_since,
+    named_by_masterid,
     not_our_own,
     say_records,
     without_others,
@@ -77,6 +78,18 @@ class WriterWatch:
                 self._since[name] = newest[name] + timedelta(milliseconds=1)
             # What happened between two runs is looked at before much is sent.
             self._looked_at[name] = entry.batches_done if last is None else -self.every
+
+    def recall(self, datasets: Mapping[str, DatasetToLoad]) -> GateError | None:
+        """Why a load must not go on: what an earlier call has seen others write, it would still write over.
+
+        No look finds all of that again: it goes back two minutes behind the last write, and others may have
+        been earlier.
+        """
+        for dataset in datasets.values():
+            stopped = self._judge(dataset, {})
+            if stopped is not None:
+                return stopped
+        return None
 
     def look(
         self,
@@ -161,7 +174,17 @@ class WriterWatch:
         if unread:
             self._since[name] = max(record.at for record in unread)
         self._tell(dataset, writes)
-        return self.gates.judge_writes(dataset, writes)
+        return self._judge(dataset, writes.planned)
+
+    def _judge(self, dataset: DatasetToLoad, named: Mapping[str, str]) -> GateError | None:
+        """Holds all that others were seen to write, and that is yet to be sent, against the limit.
+
+        `named`: by masterid the source records of those that were seen just now.
+        """
+        known = self.ledger.lessons.yet_to_overwrite(dataset.name)
+        unnamed = [masterid for masterid in known if masterid not in named]
+        names = {**named_by_masterid(dataset, unnamed), **named}
+        return self.gates.judge_writes(dataset, ForeignWrites(planned=names))
 
     def _not_ours(
         self, dataset: DatasetToLoad, found: list[Modified], ahead_s: float

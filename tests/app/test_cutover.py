@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from migrate.app.context import Context
@@ -19,12 +20,19 @@ from migrate.app.pipeline import run_extract, run_load, run_plan
 from migrate.app.status import PlanState, Status
 from migrate.config import Gates
 from migrate.demo.drift import Shares
-from migrate.errors import GateError, Interrupted, MigrateError, UsageError, WorkspaceError
+from migrate.errors import (
+    GateError,
+    Interrupted,
+    MigrateError,
+    TargetChanged,
+    UsageError,
+    WorkspaceError,
+)
 from migrate.privacy.own import mark_rehearsal
 from migrate.verify.reconcile import DatasetBooks
 from migrate.workspace import Workspace
 from tests.app.night_stage import Shop, profile, sale
-from tests.harness import Project, from_batch
+from tests.harness import TARGET_KEY, Project, from_batch
 
 NOTHING = (0, 0)
 
@@ -138,6 +146,35 @@ def test_a_gate_stops_before_the_load(shop: Shop) -> None:
     assert stopped.run.loaded is None
     assert stopped.night.actual_s is None
     assert written(night(context))["contacts"] == 5
+
+
+def test_a_night_whose_target_was_written_to_is_not_gone_on_with(shop: Shop) -> None:
+    """Its plan would be stopped again: without a name another night begins, and that one reads the target anew."""
+    shop.go_on()
+    context = shop.context()
+    ready = prepare_cutover(context, CutoverRequest(name="night"))
+
+    def write(_cutover: Cutover, stage: str) -> None:
+        if stage == "plan":
+            write_contact(shop, "shop:4")
+
+    stopped = run_cutover(context, ready, CutoverRequest(name="night"), write)
+    assert stopped.run is not None
+    assert isinstance(stopped.run.stopped, TargetChanged)
+    assert again(stopped) == "migrate cutover --since first --name ANOTHER"
+    other = night(after(shop, minutes=1))
+    assert (other.name != "night", other.base) == (True, "first")
+    assert written(other)["contacts"] == 5
+    assert shop.differences()["contacts"] == NOTHING
+
+
+def write_contact(shop: Shop, key: str) -> None:
+    """Somebody changes a contact in the target."""
+    assert shop.project.sandbox is not None
+    url = f"{shop.project.sandbox.octolis_url}/datasets/contacts/records/batch"
+    headers = {"Accept": "*/*", "Content-Type": "application/json"}
+    body = [{"contact_key": key, "firstname": "By hand"}]
+    httpx.post(url, params={"api-key": TARGET_KEY}, json=body, headers=headers).raise_for_status()
 
 
 def after(shop: Shop, **passed: float) -> Context:

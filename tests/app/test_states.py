@@ -10,16 +10,18 @@ from typing import Any
 import httpx
 import pytest
 
+from migrate.app.context import Context
 from migrate.app.cutover.run import CutoverRequest, prepare_cutover, run_cutover
 from migrate.app.evidence import run_evidence
 from migrate.app.pipeline import run_extract, run_load, run_plan
 from migrate.app.reconcile import run_reconcile, summarise_reconciliation
+from migrate.app.remake import next_plan_command
 from migrate.app.standing import read_standing
 from migrate.app.status import read_status
 from migrate.app.trace import run_trace
 from migrate.app.undo import run_undo
 from migrate.config import Limit
-from migrate.errors import Damaged, GateError, Stale
+from migrate.errors import Damaged, GateError, Stale, TargetChanged
 from migrate.load.ledger_view import LedgerView
 from migrate.plan.open_plan import check_fresh, open_plan
 from migrate.progress import Silence
@@ -141,6 +143,77 @@ def test_a_canary_that_stopped_a_load_is_told(shop: Town) -> None:
     httpx.post(faults, json=[]).raise_for_status()
     shop.load("a")
     assert "canary" not in render_status(read_status(shop.context.workspace))
+
+
+def strict(shop: Town, allowed: int = 0) -> Context:
+    """The shop's job with so many changes of the target allowed."""
+    limit = Limit(text=str(allowed), number=allowed)
+    gates = shop.context.project.gates.model_copy(update={"max_target_change": limit})
+    project = shop.context.project.model_copy(update={"gates": gates})
+    return replace(shop.context, project=project)
+
+
+def test_a_load_that_a_changed_target_has_stopped_is_not_suggested_again(shop: Town) -> None:
+    """The same load would be stopped alike: a new plan comes next, until somebody lets this one go on."""
+    shop.plan("a")
+    shop.write("contacts", {"contact_key": "3", "city": "Theirs"})
+    with pytest.raises(TargetChanged, match="1 planned record changed") as caught:
+        run_load(strict(shop), name="a")
+    assert caught.value.remake == "migrate plan --snapshot first"
+    assert caught.value.remake in str(caught.value.hint)
+    status = read_status(shop.context.workspace)
+    assert status.next == "migrate plan --snapshot first"
+    assert "a: others have written to contacts since it was read" in render_status(status)
+    [told] = summarise_status(status)["plans"]
+    assert (told["state"], told["changed_target"]["datasets"]) == ("planned", ["contacts"])
+    run_load(strict(shop, 1), name="a")
+    status = read_status(shop.context.workspace)
+    assert (status.next, shop.state("a")) == ("migrate reconcile --plan a", "loaded")
+    assert "others have written" not in render_status(status)
+
+
+def test_what_stopped_one_dataset_is_not_forgotten_over_another(tmp_path: Path) -> None:
+    """Another dataset of the plan is loaded, and the first one still needs a new plan."""
+    texts = {"contacts": MAPPING, "people": MAPPING.replace("dataset: contacts", "dataset: people")}
+    with open_shop(Town, tmp_path / "project", texts) as shop:
+        shop.feed(*({"profileid": str(n), "city": "New"} for n in range(3)))
+        for name in texts:
+            shop.write(name, *({"contact_key": str(n), "city": "Old"} for n in range(3)))
+        run_extract(shop.context, ["profiles"], "first")
+        shop.plan("a")
+        shop.write("people", {"contact_key": "1", "city": "Theirs"})
+        with pytest.raises(TargetChanged):
+            run_load(strict(shop), ["people"], name="a")
+        run_load(strict(shop), ["contacts"], name="a")
+        status = read_status(shop.context.workspace)
+        assert (shop.state("a"), status.next) == ("loading", "migrate plan --snapshot first")
+        assert "others have written to people since" in render_status(status)
+
+
+def test_what_comes_after_an_undo_takes_nothing_newer_back(shop: Town) -> None:
+    """Where a night was loaded since, the base comes back first and then the night; never the base alone at last."""
+    shop.plan("a")
+    shop.load("a")
+    shop.plan("x")
+    shop.feed(*({"profileid": str(n), "city": "Newest"} for n in range(2)))
+    run_extract(shop.context, ["profiles"], "night", since="first")
+    shop.plan("n", snapshot="night")
+    shop.load("n")
+    with pytest.raises(Stale, match="overtaken: plan n") as caught:
+        shop.load("x")
+    night = "migrate plan --snapshot night --base first"
+    assert str(caught.value.hint).endswith(f": {night}")
+    run_undo(shop.context, "a", wait_s=0)
+    workspace = shop.context.workspace
+    plan = open_plan(workspace, "a")
+    first = next_plan_command(workspace, plan, read_standing(workspace, plan))
+    assert first == "migrate plan --snapshot first"
+    shop.plan("b", snapshot="first")
+    shop.load("b")
+    assert next_plan_command(workspace, plan, read_standing(workspace, plan)) == night
+    shop.plan("m", snapshot="night", base="first")
+    shop.load("m")
+    assert sorted(shop.cities().values()) == ["New"] * 8 + ["Newest"] * 2
 
 
 def test_an_undone_plan_says_so_everywhere(shop: Town) -> None:

@@ -187,6 +187,34 @@ def test_a_writer_while_the_load_runs(ready, run):
     assert len(calls) < 6
 
 
+def test_what_stopped_a_load_is_remembered(ready, run, workspace):
+    """However long ago it was seen: the same load again stops before it writes over it, until the limit lets it."""
+    client, plan = ready
+    calls, upsert = [], client.upsert_batch
+
+    def upsert_batch(dataset_id, body):
+        answer = upsert(dataset_id, body)
+        calls.append(body)
+        if len(calls) == 1:
+            put_by(upsert, contact_key="shop:29", firstname="Edited")
+        time.sleep(0.1)
+        return answer
+
+    client.upsert_batch = upsert_batch
+    client.settings = client.settings.model_copy(update={"concurrency": 1})
+    with pytest.raises(GateError, match="1 planned record changed by others"):
+        run(client, plan, options=dataclasses.replace(QUICK, count_every=1))
+    client.upsert_batch = upsert
+    with contextlib.closing(sqlite3.connect(workspace.ledger, isolation_level=None)) as books:
+        # as of a load that went on for an hour before it looked
+        books.execute("UPDATE records SET settled_at = settled_at + 3600")
+    with pytest.raises(GateError, match="1 planned record changed by others"):
+        run(client, plan)
+    assert "Edited" in client.export_csv("contacts", 1).decode()
+    allowed = Gates(max_target_change=Limit(text="1", number=1))
+    assert run(client, plan, allowed).datasets["contacts"].written == 30
+
+
 def put_by(upsert, **values):
     """Somebody writes a contact while we do."""
     assert upsert("contacts", json.dumps([values]).encode()).status == 200

@@ -233,7 +233,7 @@ def test_a_newer_ledger_is_refused(ledger):
     with sqlite3.connect(ledger.file) as db:
         db.execute("PRAGMA user_version = 99")
     db.close()
-    with pytest.raises(WorkspaceError, match=r"format 99.*format 11"):
+    with pytest.raises(WorkspaceError, match=r"format 99.*format 12"):
         Ledger(ledger.file)
 
 

@@ -28,7 +28,7 @@ from migrate.app.cutover.timetable import Night, Stage, expect_night, planned_st
 from migrate.app.pipeline import Run, run_extract, run_plan, run_stages
 from migrate.app.status import Status, read_status
 from migrate.demo.drift import Shares
-from migrate.errors import Interrupted, UsageError
+from migrate.errors import Interrupted, TargetChanged, UsageError
 from migrate.plan.open_plan import PLAN_FILE, Plan, open_plan
 from migrate.wording import format_duration
 from migrate.workspace import Workspace, check_name, new_name, write_json
@@ -84,16 +84,17 @@ class Cutover:
 def prepare_cutover(context: Context, request: CutoverRequest) -> Cutover:
     """The night with its forecast. Reads files only, writes nothing.
 
-    Without a name, a night that is not over is taken up again, unless it was begun too long ago.
+    Without a name, a night that is not over is taken up again, unless it was begun too long ago or its plan can never
+    be loaded.
 
     **Raises**: UsageError, WorkspaceError where there is no snapshot to build on.
     """
     now = context.now()
-    begun = _begun(context.workspace, request, now)
+    status = read_status(context.workspace)
+    begun = _begun(context.workspace, request, status, now)
     name = check_name(
         request.name or begun.name or f"cutover-{new_name(now, lambda _: False)}", "cut-over"
     )
-    status = read_status(context.workspace)
     loaded = read_loaded(context.workspace, status, name)
     base = request.since or begun.base or choose_base(context.workspace, loaded)
     known = gather_known(context.workspace, base, request.shares, now)
@@ -170,11 +171,14 @@ def run_cutover(
 
 
 def again(cutover: Cutover) -> str:
-    """The command that goes on with this night; with another one, where its delta is not proven and so of no use."""
-    is_unproven = (
-        cutover.run is not None and cutover.run.stopped is not None and cutover.run.plan is None
-    )
-    return f"migrate cutover --since {cutover.base} --name {'ANOTHER' if is_unproven else cutover.name}"
+    """The command that goes on with this night, or begins another one where this one's delta or plan is of no use."""
+    stopped = cutover.run.stopped if cutover.run is not None else None
+    is_unproven = stopped is not None and cutover.run is not None and cutover.run.plan is None
+    if is_unproven or isinstance(stopped, TargetChanged):
+        name = "ANOTHER"
+    else:
+        name = cutover.name
+    return f"migrate cutover --since {cutover.base} --name {name}"
 
 
 def _plan(context: Context, snapshot: str, datasets: tuple[str, ...]) -> Plan:
@@ -218,12 +222,13 @@ class _Begun:
     stages: Mapping[str, float] = field(default_factory=dict)
 
 
-def _begun(workspace: Workspace, request: CutoverRequest, now: datetime) -> _Begun:
+def _begun(workspace: Workspace, request: CutoverRequest, status: Status, now: datetime) -> _Begun:
     """The night that the request goes on with: the one it names, else the newest unfinished one.
 
-    One that is over, or was begun too long ago, is gone on with only by name.
+    One that is over, was begun too long ago, or has a plan that would be refused again is gone on with only by name.
     """
     nights = []
+    useless = {plan.name for plan in status.plans if plan.standing.needs_new_plan}
     for file in workspace.reports.glob(f"*{STATE}"):
         try:
             state = json.loads(file.read_bytes())
@@ -232,7 +237,7 @@ def _begun(workspace: Workspace, request: CutoverRequest, now: datetime) -> _Beg
             night = _Begun(state["name"], state["base"], state["stages"])
         except (OSError, ValueError, KeyError):
             continue
-        is_current = not is_over and now - begun < RESUMABLE
+        is_current = not is_over and now - begun < RESUMABLE and night.name not in useless
         named = request.name == night.name or (request.name is None and is_current)
         if named and request.since in (None, night.base):
             nights.append((begun, night))
