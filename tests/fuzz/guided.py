@@ -19,7 +19,7 @@ def main() -> None:
     name, folder, seconds, seed = sys.argv[1:]
     # Only what is imported in here tells libFuzzer which of its lines an input reaches.
     with atheris.instrument_imports(include=["migrate"]):
-        from .run import FOUND, LONGEST_GUIDED, LONGEST_S, note_failure, try_one
+        from .run import FOUND, HANGING_S, LONGEST_GUIDED, note_failure, try_one
         from .targets import CORPUS
 
         target, _seeds = CORPUS[name]
@@ -35,12 +35,12 @@ def main() -> None:
             "max_total_time": max(1, round(float(seconds))),
             "seed": int(seed) % (1 << 31) or 1,
             "max_len": LONGEST_GUIDED,
-            "timeout": round(LONGEST_S),
+            "timeout": round(HANGING_S),
             "rss_limit_mb": _MOST_MEMORY_MB,
             "artifact_prefix": f"{FOUND}/{name}-",
             "dict": Path(folder).with_suffix(".dict"),
             "print_final_stats": 1,
-            "report_slow_units": round(LONGEST_S),
+            "report_slow_units": round(HANGING_S),
         }
         atheris.Setup(
             ["fuzz", *(f"-{key}={value}" for key, value in options.items()), folder], test

@@ -23,6 +23,9 @@ from .mutate import TOKENS, mutate
 from .targets import CORPUS, Target
 
 LONGEST_S = 20.0
+"""Of the processor's time for one input: other work on the machine makes no input slow."""
+HANGING_S = 300.0
+"""By the clock, all that libFuzzer knows: so long only what never ends takes, also where the machine has other work."""
 STARTING_S = 1_200.0
 """For a machine with other work: until everything is imported, with its lines counted, it may take minutes."""
 LONGEST_GUIDED = 30_000
@@ -144,7 +147,7 @@ def note_failure(name: str, data: bytes, failure: str) -> None:
 
 def try_one(target: Target, data: bytes) -> str | None:
     """Where an input makes a target fail, or that it takes too long; None where it does neither."""
-    started = time.monotonic()
+    started_s = time.process_time()
     try:
         target(data)
     except Exception as error:  # noqa: BLE001  # any error here is what is looked for
@@ -153,7 +156,7 @@ def try_one(target: Target, data: bytes) -> str | None:
             f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(last)
         )
         return f"{type(error).__name__} at {places}: {str(error)[:200]}"
-    took_s = time.monotonic() - started
+    took_s = time.process_time() - started_s
     return f"took {took_s:.0f} s" if took_s > LONGEST_S else None
 
 

@@ -22,9 +22,9 @@ INPUTS = [
 def test_what_was_trouble_once_is_an_error(name: str, number: int) -> None:
     """Right inputs and hostile ones: read or refused, in a short time."""
     target, seeds = CORPUS[name]
-    started = time.monotonic()
+    started_s = time.process_time()
     target(seeds[number])
-    assert time.monotonic() - started < LONGEST_S
+    assert time.process_time() - started_s < LONGEST_S
 
 
 @pytest.mark.parametrize("name", CORPUS)
