@@ -52,12 +52,21 @@ def scan_stored(urls: Sequence[str], options: Mapping[str, str]) -> pl.LazyFrame
 
 
 def read(files: Files, columns: Sequence[str] | None = None) -> pl.DataFrame:
-    """The rows of one file, or of several one after the other. **Raises**: Damaged, as `scan`, and for odd cells."""
+    """The rows of one file, or of several one after the other.
+
+    **Raises**: Damaged, as `scan`, for odd cells and unreadable bytes; PolarsError for a file of no kind.
+    """
     wanted = None if columns is None else list(columns)
     some = _each(files)
     for file in some:
         check_columns(file)
-    frame = pl.read_parquet(_named(files), columns=wanted, glob=False, hive_partitioning=False)
+    try:
+        frame = pl.read_parquet(_named(files), columns=wanted, glob=False, hive_partitioning=False)
+    except pl.exceptions.PanicException:
+        # Bytes that no writer makes: polars gives up with what is no Exception, and nobody would catch it.
+        for file in some:
+            check_whole(file)
+        raise pl.exceptions.ComputeError(f"{some[0]} cannot be read") from None
     if some and (shape := shape_of(some[0])) is not None:
         _refuse(some[0], shape, odd_cells(frame, shape))
     return frame
@@ -101,8 +110,13 @@ def parse(
     content: IO[bytes] | bytes, columns: Sequence[str] | None = None, *, name: Path | None = None
 ) -> pl.DataFrame:
     """The rows of a file that is in memory; where it has a `name`, it must be of that kind, as for `read`."""
-    frame = pl.read_parquet(content, columns=None if columns is None else list(columns))
     shape = None if name is None else shape_of(name)
+    try:
+        frame = pl.read_parquet(content, columns=None if columns is None else list(columns))
+    except pl.exceptions.PanicException:
+        if name is not None and shape is not None:
+            _refuse(name, shape, ["it cannot be read"])
+        raise pl.exceptions.ComputeError("these are no rows that can be read") from None
     if name is not None and shape is not None:
         there = {kept: kind for kept, kind in shape.columns.items() if kept in frame.columns}
         part = Shape(shape.what, shape.remedy, there, filled=shape.filled, others=shape.others)

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 import migrate
 from migrate import parquet
+from migrate.errors import Damaged
+from tests.fuzz.targets import GIVES_UP
 
 PACKAGE = Path(migrate.__file__).parent
 POLARS_OWN = frozenset(
@@ -121,6 +123,24 @@ def _check_round_trip(file: Path) -> None:
     parquet.sink(parquet.scan([file, file]), file.with_name("two.parquet"))
     assert parquet.read(file.with_name("two.parquet")).height == 2
     assert parquet.parse(file.read_bytes()).equals(frame)
+
+
+def test_bytes_over_which_polars_gives_up_are_damage(tmp_path):
+    """It ends with what is no Exception there: for the tool's own files it is an error like any other."""
+    with pytest.raises(pl.exceptions.PanicException):
+        pl.read_parquet(GIVES_UP)
+    file = tmp_path / "plans" / "p" / "contacts" / "rejects.parquet"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(GIVES_UP.read_bytes())
+    for read in (parquet.read, parquet.check_whole):
+        with pytest.raises(
+            Damaged, match=r"rejects\.parquet is not a plan.s rejects as this tool writes it"
+        ):
+            read(file)
+    with pytest.raises(Damaged, match="cannot be read"):
+        parquet.parse(GIVES_UP.read_bytes(), name=file)
+    with pytest.raises(pl.exceptions.ComputeError):
+        parquet.parse(GIVES_UP.read_bytes())
 
 
 def test_a_relative_name_that_begins_like_a_url(tmp_path, monkeypatch):

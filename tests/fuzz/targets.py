@@ -51,6 +51,8 @@ _SENT = tuple(
     for position in range(2)
 )
 _DEEP = 100_000
+GIVES_UP = Path(__file__).with_name("inputs") / "gives-up.parquet"
+"""Rows over which polars gives up with what is no Exception."""
 
 
 def page(data: bytes) -> None:
@@ -391,7 +393,14 @@ CORPUS: dict[str, tuple[Target, list[bytes]]] = {
     ),
     "rows": (
         rows,
-        [_rows(), b"PAR1", b"PAR1" + bytes(100) + b"PAR1", b"", _zipped(("a", b"PAR1"))],
+        [
+            _rows(),
+            GIVES_UP.read_bytes(),
+            b"PAR1",
+            b"PAR1" + bytes(100) + b"PAR1",
+            b"",
+            _zipped(("a", b"PAR1")),
+        ],
     ),
     "ledger": (ledger, [_ledger(), b"SQLite format 3\x00" + bytes(200), b"", b"x" * 4096]),
 }
