@@ -29,6 +29,23 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS})
 
 
+PURGED_FILE = "purged.json"
+"""In the workspace: what each purge removed, with hashes."""
+
+
+def purged_on(root: Path, file: Path) -> str | None:
+    """The day on which a purge has removed a file of the workspace at `root`; None where none has."""
+    try:
+        name = file.relative_to(root).as_posix()
+        for purge in reversed(json.loads((root / PURGED_FILE).read_bytes())):
+            if any(entry["path"] == name for entry in purge["files"]):
+                return str(purge["purged_at"])[:10]
+    # A list that nobody can read tells nothing; that the file is missing is said all the same.
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return None
+    return None
+
+
 @dataclass(frozen=True)
 class FileEntry:
     """A file as a manifest records it; `path` is relative to the manifest's folder, with `/`."""

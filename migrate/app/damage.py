@@ -13,6 +13,7 @@ from pathlib import Path
 from migrate import parquet
 from migrate.errors import MigrateError
 from migrate.load.ledger_view import LedgerView
+from migrate.plan.carried import check_carried
 from migrate.plan.open_plan import PLAN_FILE, open_plan, readable_plans
 from migrate.privacy.own import own_files
 from migrate.snapshot.layout import MANIFEST
@@ -39,7 +40,7 @@ def _checks(workspace: Workspace) -> Iterator[Callable[[], object]]:
             yield partial(open_snapshot, workspace, name)
     for name in workspace.names(workspace.plans):
         if (workspace.plans / name / PLAN_FILE).exists():
-            yield partial(open_plan, workspace, name)
+            yield partial(_check_plan, workspace, name)
     if workspace.ledger.exists():
         yield lambda: LedgerView(workspace.ledger).close()
     # Only now: manifests that are damaged have raised above, and a row count from them would mislead.
@@ -48,6 +49,12 @@ def _checks(workspace: Workspace) -> Iterator[Callable[[], object]]:
         if file.suffix == ".parquet":
             # To its last row: its hash may have been changed together with it.
             yield partial(parquet.check_whole, file, rows.get(file))
+
+
+def _check_plan(workspace: Workspace, name: str) -> None:
+    plan = open_plan(workspace, name)
+    # The texts that it was made from are in no list of its files.
+    check_carried(plan.folder, plan.document)
 
 
 def _rows_by_manifests(workspace: Workspace) -> dict[Path, int]:

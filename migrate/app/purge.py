@@ -14,7 +14,6 @@ from migrate.errors import Interrupted
 from migrate.privacy.own import linked_elsewhere
 from migrate.snapshot.storage import erase_stored, list_stored
 from migrate.verify.purge import (
-    PURGED_FILE,
     Purged,
     count_ledger_records,
     describe,
@@ -22,7 +21,7 @@ from migrate.verify.purge import (
     personal_files,
     remove,
 )
-from migrate.workspace import Workspace, write_json
+from migrate.workspace import PURGED_FILE, Workspace, write_json
 
 if TYPE_CHECKING:
     from migrate.app.context import Context

@@ -28,9 +28,8 @@ from migrate.snapshot.reading import SnapshotState, list_snapshots
 from migrate.target.gate import read_points_left
 from migrate.target.spent import windows_file
 from migrate.verify.ledger_counts import read_books
-from migrate.verify.purge import PURGED_FILE
 from migrate.verify.reconcile import DatasetBooks
-from migrate.workspace import Workspace
+from migrate.workspace import PURGED_FILE, Workspace
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,8 @@ def _read(data: bytes) -> Document:
         _complain(
             document, _mark_place(error.problem_mark or error.context_mark), _parser_words(error)
         )
-    except (YAMLError, RecursionError) as error:
+    # The parser asserts what a directive such as `%YAML 1.0` says, instead of refusing it.
+    except (YAMLError, RecursionError, AssertionError) as error:
         _complain(document, Place(1, 1), f"this is not YAML: {str(error).splitlines()[0][:120]}")
     if document.problems:
         document.value = None

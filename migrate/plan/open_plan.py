@@ -28,7 +28,7 @@ from migrate.plan.gates import judge_gates
 from migrate.plan.totals import read_tables
 from migrate.sentence import Sentence
 from migrate.totals.table import Table
-from migrate.workspace import Workspace, sha256_bytes, sha256_file
+from migrate.workspace import Workspace, purged_on, sha256_bytes, sha256_file
 
 PLAN_FILE = "plan.json"
 SINCE = frozenset({"datatrics.project_id"})
@@ -201,6 +201,13 @@ def _check_file(plan: Plan, entry: PlannedFile) -> None:
         raise Damaged(f"plan {plan.name!r} names a file outside its folder: {entry.path!r:.120}")
     remake = "make a new plan with `migrate plan`; a plan's files must not be edited"
     if not path.is_file():
+        day = purged_on(plan.folder.parents[1], path)
+        if day is not None:
+            raise Damaged(
+                f"{path} is missing: `migrate purge` removed the records of plan {plan.name!r} on {day}; what it "
+                "counted is left in plan.json and in the reports",
+                hint="`migrate status` says what is left; to begin again: migrate extract",
+            )
         raise Damaged(f"{path} is missing", hint=remake)
     # The size first: it costs nothing, and what was cut off need not be hashed.
     size = path.stat().st_size

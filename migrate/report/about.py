@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from migrate import __version__
 from migrate.language.shared import read_mapping_text
+from migrate.plan.carried import check_carried
 from migrate.sentence import Sentence, one_after_other
 
 if TYPE_CHECKING:
@@ -68,7 +69,10 @@ def conditions_of(plan: Plan, dataset: str) -> list[str]:
     """What the mappings of a dataset ask of a row to be taken, as they say it; rows without it are left out on purpose.
 
     None where a plan of an earlier version does not carry its mappings.
+
+    **Raises**: Damaged where a carried text is not the one that the plan was made from.
     """
+    check_carried(plan.folder, plan.document)
     conditions = []
     for carried in plan.document.carried:
         # A plan carries look-up tables as well.

@@ -18,8 +18,6 @@ from migrate.privacy.written import read_written
 from migrate.verify.ledger_sweep import forget_old_pages, open_to_erase
 from migrate.workspace import FileEntry, Workspace, sha256_file
 
-PURGED_FILE = "purged.json"
-"""In the workspace: what each purge removed, with hashes."""
 _PERSONAL_COLUMNS = ("masterid", "merged_from", "error", "stored")
 _TABLES_OF_MASTERIDS = ("merges", "merged_before")
 _BEGINNINGS = (

@@ -12,6 +12,7 @@ import pytest
 
 from migrate.app.context import Context
 from migrate.app.cutover.run import CutoverRequest, prepare_cutover, run_cutover
+from migrate.app.damage import find_damage
 from migrate.app.evidence import run_evidence
 from migrate.app.pipeline import run_extract, run_load, run_plan
 from migrate.app.reconcile import run_reconcile, summarise_reconciliation
@@ -25,6 +26,7 @@ from migrate.errors import Damaged, GateError, Stale, TargetChanged
 from migrate.load.ledger_view import LedgerView
 from migrate.plan.open_plan import check_fresh, open_plan
 from migrate.progress import Silence
+from migrate.report.about import conditions_of
 from migrate.report.reconcile import judge_reconciliation
 from migrate.report.status import render_status, summarise_status
 from migrate.report.undo import render_undo, summarise_undo
@@ -363,6 +365,13 @@ def test_the_texts_of_a_plan_are_not_edited(shop: Town) -> None:
     )
     with pytest.raises(Damaged, match=r"contacts.yaml is not what plan.json says"):
         run_undo(shop.context, "a", wait_s=0)
+    plan = open_plan(shop.context.workspace, "a")
+    (plan.folder / "mappings" / "contacts.yaml").unlink()
+    with pytest.raises(Damaged, match=r"contacts.yaml is not what plan.json says"):
+        conditions_of(plan, "contacts")
+    damage = find_damage(shop.context.workspace)
+    assert damage is not None
+    assert "contacts.yaml is not what plan.json says" in damage.what
 
 
 def test_an_undo_names_what_others_have_written(shop: Town) -> None:

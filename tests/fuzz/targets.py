@@ -284,6 +284,7 @@ CORPUS: dict[str, tuple[Target, list[bytes]]] = {
         mapping,
         [
             _MAPPING,
+            b"%YAML 1.0\n---\na: 1\n",
             b"a: &a [x]\nb: [*a, *a]\n",
             b"[" * 5000,
             b"a: " * 3000,

@@ -83,6 +83,29 @@ def test_purge_leaves_counts_and_no_values(serve: Serve) -> None:
     assert len(json.loads((root / "purged.json").read_bytes())[0]["files"]) > 10
 
 
+RECORDS = (
+    ("evidence",), ("trace", "profiles", "p1", "--offline"), ("rejects", "list"), ("rejects", "export"),
+    ("rejects", "replay"), ("reconcile", "--deep"), ("reconcile", "--totals"), ("undo", "plan"), ("undo", "run"),
+    ("load",), ("diff",),
+)  # fmt: skip
+"""Commands that need the records of a plan."""
+
+
+def test_after_a_purge_what_needs_records_says_that_they_were_removed(serve: Serve) -> None:
+    """Exit code 7, with the day and what is left; nobody is told to have edited a file."""
+    served = serve()
+    assert served.call("purge", "--yes")[0] == 0
+    for command in RECORDS:
+        code, summary = served.call(*command)
+        assert (code, "`migrate purge` removed the records of plan" in summary["error"]) == (
+            7,
+            True,
+        )
+        assert summary["hint"].endswith("to begin again: migrate extract")
+    code, summary = served.call("inspect")
+    assert (code, "is missing" in summary["error"]) == (7, True)
+
+
 @pytest.mark.parametrize("subject", ["PERSON7@example.test", "p7"])
 def test_one_person_is_erased_and_nobody_else(serve: Serve, subject: str) -> None:
     """By address or id: the person leaves every file, masked or not; others stay; the masterids are told."""
