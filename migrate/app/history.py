@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CommandHistory:
-    """The commands that were given, what came over the plans, what was handed over as files; each oldest first."""
+    """The commands that were given, what happened to the plans, what was handed over as files; each oldest first."""
 
     runs: Sequence[RunRecord] = ()
     events: Sequence[PastEvent] = ()

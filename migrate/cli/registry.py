@@ -26,7 +26,7 @@ COMMANDS = {
     ),
     "diff": ("migrate.cli.diff", "Report what a plan would do, or how two plans differ."),
     "load": ("migrate.cli.load", "Execute exactly a plan; called again, it resumes."),
-    "history": ("migrate.cli.history", "Who ran what, and what came over the plans."),
+    "history": ("migrate.cli.history", "Who ran what, and what happened to the plans."),
     "rejects": (
         "migrate.cli.rejects",
         "The records that did not make it, and a second chance for them.",

@@ -240,7 +240,8 @@ class _TrialCheck:
             readable = said - self._count_broken(name)
             words = f"reads {readable:,} of {said:,} values; {lost}: {LOSSES[rule]} ({rule})"
         else:
-            words = f"reads {said - count:,} of {said:,} values; the others break {rule}"
+            broken = "1 breaks" if count == 1 else f"{count:,} break"
+            words = f"reads {said - count:,} of {said:,} values; {broken} {rule}"
         words += self._examples(name, rule)
         fitting = self._fitting_format(name, rule)
         if fitting is None:

@@ -1,4 +1,4 @@
-"""Who ran what, and what came over the plans, for a terminal."""
+"""Who ran what, and what happened to the plans, for a terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def render_history(found: CommandHistory, limit: int) -> str:
-    """The last commands, and what came over the plans that they concern; the newest last."""
+    """The last commands, and what happened to the plans that they concern; the newest last."""
     if not found.runs and not found.events:
         return "Nothing was recorded here yet."
     parts = []

@@ -44,7 +44,7 @@ class Looked:
             records = f"all records were read ({read}), with look-ups"
         else:
             records = "it has none of these"
-        return f"Held against snapshot {snapshot}: {records}{took}."
+        return f"Checked against snapshot {snapshot}: {records}{took}."
 
 
 def render_check(mappings: Sequence[Mapping], remarks: Sequence[Remark], held: str) -> str:

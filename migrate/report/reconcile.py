@@ -104,12 +104,8 @@ def _explain(found: Reconciliation) -> list[str]:
                 f"  {name}: pending: the target may still be preparing what was written last; what is "
                 f"missing at {entry.settles_at:%Y-%m-%d %H:%M:%S} UTC is missing"
             )
-    lines += [f"  {name}: not verifiable: {why}" for name, why in found.unverifiable.items()]
-    lines += [
-        f"  {name}: {say_count(rows, 'record')} not loaded yet"
-        for name, rows in found.not_loaded.items()
-    ]
-    return lines
+    # What is not loaded yet is in the judgement above the tables.
+    return lines + [f"  {name}: not verifiable: {why}" for name, why in found.unverifiable.items()]
 
 
 def _source_rows(name: str, by_source: Mapping[str, SourceCount]) -> list[list[str | int]]:

@@ -75,27 +75,40 @@ def _column(header: str, cells: Sequence[Cell]) -> _Column:
 
 
 def _blocks(columns: Sequence[_Column], room: int) -> Iterator[list[_Column]]:
-    """The columns in groups that fit beside the leading ones, each text shortened as far as it may be."""
+    """The columns in groups that fit, each text shortened as far as it may be; the leading ones begin each group."""
     leading = _leading(columns, room)
-    block = list(leading)
-    for column in columns[len(leading) :]:
+    block: list[_Column] = []
+    for column in columns:
         if len(block) > len(leading) and _least([*block, column]) > room:
             yield block
             block = list(leading)
-        block.append(column)
+        # By identity: another column may have the same header and texts.
+        if not any(shown is column for shown in block):
+            block.append(column)
     yield block
 
 
 def _leading(columns: Sequence[_Column], room: int) -> Sequence[_Column]:
-    """The first texts by which rows can be distinguished, where they leave room for others; else the first column."""
-    for count in range(1, len(columns)):
-        leading = columns[:count]
-        if any(column.is_number for column in leading[1:]) or _least(leading) > room // 2:
-            break
-        rows = list(zip(*(column.texts for column in leading), strict=True))
-        if len(set(rows)) == len(rows):
+    """The first texts by which rows can be distinguished, where they leave room for others; else the first column.
+
+    A column that distinguishes no more rows than those before it is passed over.
+    """
+    leading = [columns[0]]
+    for column in columns[1:]:
+        if _count_distinct(leading) == len(columns[0].texts):
             return leading
-    return columns[:1]
+        wider = [*leading, column]
+        if column.is_number or _count_distinct(wider) == _count_distinct(leading):
+            continue
+        if _least(wider) > room // 2:
+            break
+        leading = wider
+    is_enough = _count_distinct(leading) == len(columns[0].texts)
+    return leading if is_enough else columns[:1]
+
+
+def _count_distinct(columns: Sequence[_Column]) -> int:
+    return len(set(zip(*(column.texts for column in columns), strict=True)))
 
 
 def _least(columns: Sequence[_Column]) -> int:

@@ -293,7 +293,7 @@ def render_totals(tables: Sequence[TotalsTable]) -> str:
     parts = [_render(table) for table in tables]
     if any(row.left_out for table in tables for row in table.rows):
         parts.append(
-            "source: every record as sent. Where it has more, records were filtered, rejected or collapsed;\n"
+            "source: every record as sent. Where it has more, records were filtered, rejected or collapsed; "
             "`migrate diff` and `migrate rejects` name them. The other columns have to be equal."
         )
     return "\n\n".join(parts)

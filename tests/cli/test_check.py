@@ -45,7 +45,7 @@ def test_all_is_well(make_project: MakeProject) -> None:
     assert "1,200 records" in finding(done, "datatrics profiles")["text"]
     texts = [check["text"] for check in done.summary["checks"] if len(check["text"]) > 80]
     assert len(texts) == len(set(texts)), "a long sentence is said once, not once a dataset"
-    assert "the first record of each dataset's load will tell" in finding(done, "canary")["text"]
+    assert "the first record of each dataset's load will show it" in finding(done, "canary")["text"]
 
 
 def test_nothing_is_written(make_project: MakeProject) -> None:

@@ -142,6 +142,19 @@ def test_what_goes_on_below_can_still_be_distinguished() -> None:
     assert re.search(r"contacts +born +9999", below)
 
 
+def test_a_column_that_is_the_same_in_all_rows_does_not_go_on_below() -> None:
+    """The second group has the names that differ, and leaves out what says the same in each row."""
+    rows = [
+        ["order_items", "plan", "permanent", "not_a_number", "price", 1, "order_items/p0"],
+        ["order_items", "plan", "permanent", "not_a_number", "quantity", 1, "order_items/p1"],
+    ]
+    heads = ["dataset", "stage", "kind", "reason", "column", "open", "example"]
+    below = render_table(heads, rows, width=60).split("\n  dataset")[-1]
+    assert re.search(r"order_items +price +1 +order_items/p0", below)
+    assert re.search(r"order_items +quantity +1 +order_items/p1", below)
+    assert "permanent" not in below
+
+
 @given(st.integers(1, 5_000), st.integers(1, 5_000))
 def test_a_share_is_the_same_in_a_table_and_in_a_sentence(rows: int, of: int) -> None:
     """One place, in both; some are never none, and not quite all are never all."""

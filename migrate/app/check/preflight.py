@@ -381,7 +381,7 @@ def _tell_canary(count: int) -> CheckResult:
         return CheckResult("canary", "warn", f"{text}, and [gates] canary is 0", hint)
     first = "record" if count == 1 else f"{count} records"
     return CheckResult(
-        "canary", "pass", f"{text}; the first {first} of each dataset's load will tell"
+        "canary", "pass", f"{text}; the first {first} of each dataset's load will show it"
     )
 
 
@@ -401,7 +401,7 @@ def _check_columns(client: TargetClient, mapping: MappingFile, dataset_id: str) 
     page = client.export_csv(dataset_id, 1, page_size=1).decode("utf-8-sig")
     header = next(csv.reader(io.StringIO(page)), [])
     if not header:
-        text = "the dataset is empty and shows no columns; the first batch will tell"
+        text = "the dataset is empty and shows no columns; the first batch will show it"
         return CheckResult(
             name, "warn", text, "compare the mapping's columns with the dataset in Octolis by eye"
         )
