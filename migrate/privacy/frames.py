@@ -89,9 +89,11 @@ def _text_of(column: pl.Series, kind: pl.DataType) -> pl.Series:
 
 
 def _text_of_bytes(column: pl.Series) -> pl.Series:
-    texts = column.cast(pl.String, strict=False)
-    if texts.null_count() == column.null_count():
-        return texts.fill_null("")
+    try:
+        return column.cast(pl.String).fill_null("")
+    except pl.exceptions.PolarsError:
+        # What is no UTF-8, as the bytes of a damaged record are: polars casts all of a column or, strict or not, none.
+        pass
     decoded = [(value or b"").decode("utf-8", "replace") for value in column]
     return pl.Series(column.name, decoded, dtype=pl.String)
 

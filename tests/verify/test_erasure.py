@@ -385,7 +385,8 @@ def test_what_a_snapshot_keeps_beside_its_parts_is_reached(tmp_path: Path) -> No
     (root / "unread" / "profiles-00000003.bin").write_text(line)
     (root / "profiles" / "vanished.ndjson").write_text(line + other)
     damaged = {"_source": ["Shop"], "_id": ["id-4711"], "_page": [1], "_raw": [line]}
-    received = pl.Series("_received", [line.encode()], dtype=pl.Binary)
+    # Bytes that are no UTF-8 are what the file is for.
+    received = pl.Series("_received", [line.encode() + b"\xff"], dtype=pl.Binary)
     pl.DataFrame(damaged).with_columns(received).write_parquet(root / "profiles/damaged.parquet")
     names = {"profiles/vanished.ndjson": 2, "profiles/damaged.parquet": 1}
     names["unread/profiles-00000003.bin"] = 1
