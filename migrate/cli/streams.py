@@ -232,6 +232,10 @@ def end_bars() -> None:
 
 def say_wrong_usage(error: click.ClickException) -> None:
     """Prints what is wrong with a command line, and how it is to be."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        # Its message is the whole help, which begins with the usage.
+        say(error.format_message(), err=True)
+        return
     context = getattr(error, "ctx", None)
     if context is not None:
         say(f"{context.get_usage()}\nTry '{context.command_path} --help' for help.\n", err=True)

@@ -197,6 +197,16 @@ def test_an_unknown_command_names_the_nearest(bare_project: Project) -> None:
     assert "extract" in done.stderr
 
 
+@pytest.mark.parametrize("group", ["corrections", "mapping", "rejects"])
+def test_a_group_without_a_command_shows_its_help_once(bare_project: Project, group: str) -> None:
+    """Its commands, without an error before them, and the contract's code for usage."""
+    done = bare_project.run(group)
+    assert done.code == 2
+    assert done.stderr.count("Usage:") == 1
+    assert "Error" not in done.stderr
+    assert "Commands:" in done.stderr
+
+
 def test_two_extracts_into_one_snapshot(make_project: MakeProject) -> None:
     """The second is refused and names the first one's process."""
     project = make_project()
