@@ -64,11 +64,11 @@ class Overtaking:
         """The sentence about it."""
         if self.undoes:
             what = Sentence(
-                "plan {plan} was undone in {dataset} since", plan=self.undoes, dataset=self.dataset
+                "plan {plan} was later undone in {dataset}", plan=self.undoes, dataset=self.dataset
             )
         else:
             what = Sentence(
-                "plan {plan} was loaded in {dataset} since", plan=self.plan, dataset=self.dataset
+                "plan {plan} was later loaded into {dataset}", plan=self.plan, dataset=self.dataset
             )
         return _by(what, self.deed)
 

@@ -115,14 +115,14 @@ def test_an_overtaken_plan_is_not_loaded(shop: Town) -> None:
     shop.plan("b", snapshot="second")
     shop.load("b")
     assert (shop.state("a"), shop.state("b")) == ("overtaken", "loaded")
-    with pytest.raises(Stale, match="overtaken: plan b was loaded in contacts") as caught:
+    with pytest.raises(Stale, match="overtaken: plan b was later loaded into contacts") as caught:
         shop.load("a")
     # Of the snapshot that plan a is of a new plan would do the same as this one.
     assert str(caught.value.hint).endswith(": migrate plan")
     assert set(shop.cities().values()) == {"Newest"}
     status = read_status(shop.context.workspace)
     assert [plan["state"] for plan in summarise_status(status)["plans"]] == ["overtaken", "loaded"]
-    assert "a: overtaken: plan b was loaded" in render_status(status)
+    assert "a: overtaken: plan b was later loaded" in render_status(status)
     told = {}
     for snapshot in ("first", "second"):
         notes = Notes()
@@ -307,12 +307,12 @@ def test_the_undo_of_one_of_two(shop: Town) -> None:
     shop.load("b")
     run_undo(shop.context, "a", wait_s=0)
     assert (shop.state("a"), shop.state("b")) == ("undone", "overtaken")
-    with pytest.raises(Stale, match="plan a was undone in contacts since"):
+    with pytest.raises(Stale, match="plan a was later undone in contacts"):
         shop.load("b")
     counted = run_reconcile(shop.context, "b", wait_s=0)
     assert counted.datasets["contacts"].difference == 0
     assert judge_reconciliation(counted) == (4, "unverified")
-    assert "plan a was undone" in counted.datasets["contacts"].explanations[0]
+    assert "plan a was later undone" in counted.datasets["contacts"].explanations[0]
     assert judge_reconciliation(run_reconcile(shop.context, "b", deep=True, wait_s=0))[0] == 4
 
 

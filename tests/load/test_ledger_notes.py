@@ -110,7 +110,7 @@ def test_overtaken(file: Path, notes: LedgerNotes) -> None:
     found = standing(file, "a", left=2)
     assert (found.state, [one.plan for one in found.overtaken_by]) == ("overtaken", ["b"])
     assert standing(file, "b", left=1).state == "loading"
-    with pytest.raises(Stale, match="plan b was loaded in contacts since") as caught:
+    with pytest.raises(Stale, match="plan b was later loaded into contacts") as caught:
         refuse_load("a", found, "migrate plan --snapshot s")
     assert "migrate plan --snapshot s" in str(caught.value.hint)
     plan(notes, "c")
@@ -144,7 +144,7 @@ def test_an_undo_overtakes_what_was_read_before_it(file: Path, notes: LedgerNote
     send(file, "undo-a-1", undoes="a")
     found = standing(file, "b")
     assert (found.state, found.overtaken_by[0].undoes) == ("overtaken", "a")
-    assert "plan a was undone in contacts since" in found.told
+    assert "plan a was later undone in contacts" in found.told
 
 
 def test_plans_whose_names_begin_alike(file: Path, notes: LedgerNotes) -> None:
