@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 
+import httpx
 from bench_again import KEYS, PROJECT, ROOT, run, tell
 from bench_memory import CONTACTS, ORDERS, write_records
 
@@ -105,21 +106,23 @@ def serving(folder: Path, latency_s: float) -> Iterator[int]:
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        wait_for(port, server)
+        wait_until_fed(port, server)
         yield port
     finally:
         server.terminate()
         server.wait()
 
 
-def wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
-    """Returns once somebody answers at the port. Raises RuntimeError where the server has ended."""
-    while True:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        if server.poll() is not None:
-            raise RuntimeError("the sandbox did not start")
+def wait_until_fed(port: int, server: subprocess.Popen[bytes]) -> None:
+    """Returns once the source answers: until then it is filled. Raises RuntimeError where the server has ended."""
+    page = f"http://127.0.0.1:{port}/2.0/project/demo/profile?limit=1"
+    headers = {"x-apikey": KEYS["DATATRICS_API_KEY"]}
+    while server.poll() is None:
+        with contextlib.suppress(httpx.TransportError):
+            if httpx.get(page, headers=headers).is_success:
+                return
         time.sleep(0.1)
+    raise RuntimeError("the sandbox did not start")
 
 
 def show(stages: list[Stage]) -> None:
