@@ -27,6 +27,7 @@ from migrate.app.erasure_files import (
     lines_of,
     makeshift_folders,
     one_after_another,
+    remove_half_written,
 )
 from migrate.app.erasure_names import columns_of, names_of_theirs, without_names
 from migrate.app.erasure_pending import PendingErasure
@@ -94,6 +95,8 @@ def erase_person(
         for snapshot in unfinished_snapshots(workspace):
             # An extract at work would write again what is taken out.
             stack.enter_context(workspace.lock(snapshot.lock, f"snapshot {snapshot.name}"))
+        if not dry_run:
+            remove_half_written(workspace)
         return _Erasure(context, subject, dry_run=dry_run).run()
 
 
@@ -438,11 +441,8 @@ class _Erasure:
             return file.relative_to(root).as_posix()
         return str(file)
 
-    def _is_stopped(self) -> bool:
-        return self._context.stop.is_set()
-
     def _check_stopped(self) -> None:
-        if self._is_stopped():
+        if self._context.stop.is_set():
             raise Interrupted(
                 "the erasure was stopped, and is not finished",
                 hint="give the same command again; it goes on where it was",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -21,6 +23,9 @@ from migrate.snapshot.corrections import STORE
 from migrate.snapshot.layout import BEGUN, LOCK
 from migrate.source.resources import PROFILES
 from migrate.workspace import Workspace, replacing
+
+_HALF_WRITTEN = re.compile(r"\..{1,250}\.(\d+)\.tmp")
+"""Of `replacing` and of parts: the name that a file is to have, and the process that writes it."""
 
 
 def is_bare(folder: Path) -> bool:
@@ -114,6 +119,30 @@ def is_of_ledger(file: Path, workspace: Workspace) -> bool:
 def all_files(workspace: Workspace) -> list[Path]:
     """Every plain file that is or may be the tool's, in a stable order."""
     return sorted(own_files(workspace.root))
+
+
+def remove_half_written(workspace: Workspace) -> None:
+    """Removes what commands that were killed were writing.
+
+    Nobody reads it any more, and rows in a file that is not whole cannot be searched for a person.
+    """
+    for file in all_files(workspace):
+        half_written = _HALF_WRITTEN.fullmatch(file.name)
+        if half_written and not _is_running(int(half_written[1])):
+            file.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    """Whether a process of this machine is at work; on Windows, where to ask would end it, always."""
+    if os.name == "nt":
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def corrected_records(workspace: Workspace, resource: str) -> Iterator[pl.DataFrame]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -200,6 +201,25 @@ def test_a_purge_names_what_has_another_name_elsewhere(tmp_path: Path) -> None:
     [record] = json.loads((context.workspace.root / "purged.json").read_bytes())
     assert record["linked"] == list(done.linked)
     assert not part.exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nobody can ask there whether a process runs")
+def test_what_a_killed_command_was_writing_goes(tmp_path: Path) -> None:
+    """Rows in half a file cannot be searched; what a process that is at work writes is its own."""
+    context = import_and_plan(tmp_path / "p", files_of(tmp_path / "f", "p-1717", ADDRESS))
+    rows = next(context.workspace.plans.glob("*/contacts/*.parquet"))
+    ended = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], stdout=subprocess.PIPE, check=True
+    )
+    killed = rows.with_name(f".{rows.name}.{int(ended.stdout)}.tmp")
+    at_work = rows.with_name(f".{rows.name}.{os.getppid()}.tmp")
+    killed.write_bytes(rows.read_bytes()[:-100])
+    at_work.touch()
+    erase_person(context, ADDRESS, None, dry_run=True)
+    assert killed.exists()
+    erase_person(context, ADDRESS, None)
+    assert not killed.exists()
+    assert at_work.exists()
 
 
 def test_an_example_of_a_loss_goes_with_the_record_that_it_is_of(tmp_path: Path) -> None:
