@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 _FAST = 1000.0
 # Fixed, so that a rehearsal that went wrong can be given again.
 _SEED = 7
-BASE = "before"
 _SHARES = (
     "rejected",
     "collapsed",
@@ -145,13 +144,15 @@ def _rehearse(  # what the night is made of
 def _run(context: Context, forecast: Cutover, request: CutoverRequest, show: Show) -> Cutover:
     """The night, told as one on the user's own snapshot."""
 
-    def told(cutover: Cutover) -> Cutover:
-        return replace(cutover, base=forecast.base, doubts=forecast.doubts)
+    def as_forecast(cutover: Cutover) -> Cutover:
+        return replace(cutover, doubts=forecast.doubts)
 
     # in the sandbox every dataset was loaded to the end
-    night = replace(forecast, base=BASE, cut_short={})
-    done = told(
-        run_cutover(context, night, request, lambda cutover, stage: show(told(cutover), stage))
+    night = replace(forecast, cut_short={})
+    done = as_forecast(
+        run_cutover(
+            context, night, request, lambda cutover, stage: show(as_forecast(cutover), stage)
+        )
     )
     if done.run is None or done.run.loaded is None:
         return done
@@ -229,8 +230,9 @@ def _bring_up(
     with contextlib.closing(source):
         for name, resource in snapshot.resources.items():
             _plant(context, source, name, resource)
-        run_extract(context, list(snapshot.resources), BASE)
-        plan = run_plan(context, night.datasets, snapshot=BASE, name=BASE)
+        # By the names that the night goes by, since its report shows them.
+        run_extract(context, list(snapshot.resources), night.base)
+        plan = run_plan(context, night.datasets, snapshot=night.base, name=night.base)
         run_load(context, name=plan.name)
         return {
             name: _go_on(context, source, name, resource, fields_of(name, mappings), shares)
