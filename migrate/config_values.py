@@ -54,11 +54,11 @@ class AmountLimit(BaseModel):
     share: Decimal | None = None
     amount: Decimal | None = None
 
-    def allows_amount(self, found: Decimal, of: Decimal) -> bool:
+    def allows_amount(self, difference: Decimal, of: Decimal) -> bool:
         """True when a difference of `found` stays within the limit of a sum of `of`."""
         if self.share is not None:
-            return abs(found) <= self.share * abs(of)
-        return self.amount is None or abs(found) <= self.amount
+            return abs(difference) <= self.share * abs(of)
+        return self.amount is None or abs(difference) <= self.amount
 
 
 def _parse_amount_limit(value: object) -> object:

@@ -335,10 +335,10 @@ def _verify(
         known.close()
 
 
-def run_repair(context: Context, found: Reconciliation) -> str | None:
+def run_repair(context: Context, reconciliation: Reconciliation) -> str | None:
     """The name of a plan of only the records that a deep verification found missing or different; None without any."""
     keys: dict[str, dict[str, set[str]]] = {"missing": {}, "different": {}}
-    for dataset, result in found.datasets.items():
+    for dataset, result in reconciliation.datasets.items():
         if result.deep is None or result.deep.file is None:
             continue
         scan = parquet.scan(result.deep.file).filter(~pl.col("name").is_in(_NOT_REPAIRED))
@@ -351,7 +351,7 @@ def run_repair(context: Context, found: Reconciliation) -> str | None:
             sets[dataset] = set(chosen.get_column("key"))
     if not any(chain.from_iterable(sets.values() for sets in keys.values())):
         return None
-    plan = open_plan(context.workspace, found.plan)
+    plan = open_plan(context.workspace, reconciliation.plan)
     # What differs since another load, or since an undo, is to differ: this plan's values are old.
     check_loadable(context.workspace, plan)
     seen = read_seen(context.workspace)

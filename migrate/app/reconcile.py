@@ -170,58 +170,61 @@ def _as_it_stands(found: DatasetReconciliation, standing: Standing) -> DatasetRe
     return found
 
 
-def keep_report(context: Context, found: Reconciliation) -> None:
+def keep_report(context: Context, reconciliation: Reconciliation) -> None:
     """Writes `reports/PLAN-reconcile.json`; of business totals it has which there are and whether they are equal."""
     report = {
-        "verdict": found.verdict,
+        "verdict": reconciliation.verdict,
         "made_at": context.now().isoformat(),
-        **summarise_reconciliation(found),
+        **summarise_reconciliation(reconciliation),
     }
     # with the sums of all places, but without examples: those are values of somebody's
-    totals = [summarise_table(replace(table, examples=())) for table in found.tables]
-    totals += [{"title": table.title, "equal": table.equal} for table in found.totals]
+    totals = [summarise_table(replace(table, examples=())) for table in reconciliation.tables]
+    totals += [{"title": table.title, "equal": table.equal} for table in reconciliation.totals]
     write_json(
-        context.workspace.reports / f"{found.plan}-reconcile.json",
+        context.workspace.reports / f"{reconciliation.plan}-reconcile.json",
         report | ({"totals": totals} if totals else {}),
     )
 
 
-def summarise_reconciliation(found: Reconciliation) -> dict[str, Any]:
+def summarise_reconciliation(reconciliation: Reconciliation) -> dict[str, Any]:
     """The reconciliation's part of the JSON object."""
-    datasets = {name: _summarise(d) for name, d in found.datasets.items()}
-    unsaid = {"unverifiable": dict(found.unverifiable), "not_loaded": dict(found.not_loaded)}
-    if found.settles_at is None:
+    datasets = {name: _summarise(d) for name, d in reconciliation.datasets.items()}
+    unsaid = {
+        "unverifiable": dict(reconciliation.unverifiable),
+        "not_loaded": dict(reconciliation.not_loaded),
+    }
+    if reconciliation.settles_at is None:
         settles_at = None
     else:
-        settles_at = found.settles_at.isoformat()
-    head = {"plan": found.plan, **found.standing, "settles_at": settles_at}
-    judged = judge_reconciliation(found).summarise()
+        settles_at = reconciliation.settles_at.isoformat()
+    head = {"plan": reconciliation.plan, **reconciliation.standing, "settles_at": settles_at}
+    judged = judge_reconciliation(reconciliation).summarise()
     return {**head, "datasets": datasets, **unsaid, "judgement": judged}
 
 
 _WORST_FIRST = ("undone", "mismatch", "pending", "unfinished", "unverified", "match")
 
 
-def _summarise(found: DatasetReconciliation) -> dict[str, Any]:
+def _summarise(dataset: DatasetReconciliation) -> dict[str, Any]:
     summary: dict[str, Any] = {
-        "count_before": found.books.count_before,
-        "created": found.books.created,
-        "merged": found.books.merged,
-        "written": found.books.written,
-        "expected": found.expected,
-        "count_after": found.count_after,
-        "difference": found.difference,
-        "buckets": asdict(found.buckets),
-        "by_source": {source: asdict(count) for source, count in found.by_source.items()},
-        "verdict": found.verdict,
-        "explanations": list(found.explanations),
+        "count_before": dataset.books.count_before,
+        "created": dataset.books.created,
+        "merged": dataset.books.merged,
+        "written": dataset.books.written,
+        "expected": dataset.expected,
+        "count_after": dataset.count_after,
+        "difference": dataset.difference,
+        "buckets": asdict(dataset.buckets),
+        "by_source": {source: asdict(count) for source, count in dataset.by_source.items()},
+        "verdict": dataset.verdict,
+        "explanations": list(dataset.explanations),
     }
-    if found.deep is None:
+    if dataset.deep is None:
         return summary
     # Counts may agree where values do not: whoever reads one verdict of a dataset reads the worse of the two.
-    worst = min((found.verdict, found.deep.verdict), key=_WORST_FIRST.index)
-    verdicts = {"verdict": worst, "count_verdict": found.verdict}
-    return {**summary, **verdicts, **_summarise_deep(found.deep)}
+    worst = min((dataset.verdict, dataset.deep.verdict), key=_WORST_FIRST.index)
+    verdicts = {"verdict": worst, "count_verdict": dataset.verdict}
+    return {**summary, **verdicts, **_summarise_deep(dataset.deep)}
 
 
 def _summarise_deep(deep: DeepDataset) -> dict[str, Any]:
@@ -427,15 +430,15 @@ def wait_until_shown(
         wait_s = min(wait_s * 1.5, _LONGEST_POLL_S)
 
 
-def say_pending(found: Reconciliation, left_s: float) -> str:
+def say_pending(reconciliation: Reconciliation, left_s: float) -> str:
     """One line: what is waited for, and for how long at most."""
     waiting = [
         f"{name} {d.count_after:,} of {d.expected:,}" if d.difference else f"{name}, values"
-        for name, d in found.datasets.items()
+        for name, d in reconciliation.datasets.items()
         if d.is_pending
     ]
     return (
         f"waiting for the target to prepare what was written: {', '.join(waiting)}; "
         f"at most {left_s / 60:.0f} min more ([octolis] settle_minutes); Ctrl-C, then "
-        f"`migrate reconcile --plan {found.plan}` asks again"
+        f"`migrate reconcile --plan {reconciliation.plan}` asks again"
     )

@@ -178,11 +178,11 @@ def _not_loaded(unsent: Mapping[str, int]) -> Iterator[Finding]:
         yield Finding("not_arriving", text, name, None, rows, rows)
 
 
-def judge_reconciliation(found: Reconciliation) -> Verdict:
+def judge_reconciliation(reconciliation: Reconciliation) -> Verdict:
     """Whether the target holds what was loaded, by the verdict of the verifier itself."""
     colours: Mapping[str, Kind] = {"mismatch": "difference", "undone": "difference"}
     findings = []
-    for name, dataset in found.datasets.items():
+    for name, dataset in reconciliation.datasets.items():
         if dataset.verdict != "match":
             kind = colours.get(dataset.verdict, "unverified")
             findings.append(Finding(kind, _count_text(name, dataset), name))
@@ -198,10 +198,10 @@ def judge_reconciliation(found: Reconciliation) -> Verdict:
             Sentence("{dataset}: not verifiable: {why}", dataset=name, why=why),
             name,
         )
-        for name, why in found.unverifiable.items()
+        for name, why in reconciliation.unverifiable.items()
     ]
-    findings += _not_loaded(found.not_loaded)
-    for table in found.tables:
+    findings += _not_loaded(reconciliation.not_loaded)
+    for table in reconciliation.tables:
         if not table.equal:
             text = Sentence(
                 "{dataset}: {title}: {count} of {of} groups differ between source, plan and target",
@@ -212,12 +212,12 @@ def judge_reconciliation(found: Reconciliation) -> Verdict:
             )
             findings.append(Finding("difference", text, table.dataset))
         findings += money_findings(table.dataset, table)
-    verdict = Sentence(found.verdict)
+    verdict = Sentence(reconciliation.verdict)
     whole = Sentence("the verdict is {verdict}", verdict=verdict)
-    if found.verdict in colours and not any(f.kind == "difference" for f in findings):
+    if reconciliation.verdict in colours and not any(f.kind == "difference" for f in findings):
         findings.append(Finding("difference", whole))
     # A verdict that no dataset explains is said as a whole, or it would be shown green.
-    elif found.verdict != "match" and not findings:
+    elif reconciliation.verdict != "match" and not findings:
         findings.append(Finding("unverified", whole))
     return judge_findings(
         findings,

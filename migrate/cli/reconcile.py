@@ -127,19 +127,19 @@ def reconcile(  # noqa: PLR0913, PLR0917  # one parameter an option
 
 
 def _next_of(
-    found: Reconciliation, status: str, repaired: str | None, options: Sequence[str]
+    reconciliation: Reconciliation, status: str, repaired: str | None, options: Sequence[str]
 ) -> str | None:
     """What comes after: what is left to load, the same again for what is pending, or the evidence of what agrees."""
-    if repaired or found.remake:
+    if repaired or reconciliation.remake:
         if repaired:
             return f"migrate load --plan {repaired}"
-        return found.remake
-    if not found.is_finished:
-        return f"migrate load --plan {found.plan}"
+        return reconciliation.remake
+    if not reconciliation.is_finished:
+        return f"migrate load --plan {reconciliation.plan}"
     if status == "pending":
-        return " ".join(["migrate reconcile", *options, f"--plan {found.plan}"])
+        return " ".join(["migrate reconcile", *options, f"--plan {reconciliation.plan}"])
     if status == "match":
-        return f"migrate evidence --plan {found.plan}"
+        return f"migrate evidence --plan {reconciliation.plan}"
     return None
 
 
@@ -160,17 +160,21 @@ def _tell_scope(plan: Plan, parts: Parts | None) -> tuple[dict[str, Any], str]:
     return {**data, "parts": summarise_parts(parts)}, f"{text}\n\n{render_parts(parts)}"
 
 
-def _tell_projects(every: AllProjects | None, found: Reconciliation) -> tuple[dict[str, Any], str]:
+def _tell_projects(
+    every: AllProjects | None, reconciliation: Reconciliation
+) -> tuple[dict[str, Any], str]:
     """What several projects have in the target, where that was asked for: for the JSON object, and as text."""
     from migrate.report.reconcile import render_projects, summarise_projects
 
     if every is None:
         return {}, ""
-    return {"projects": summarise_projects(every, found)}, f"\n\n{render_projects(every, found)}"
+    return {
+        "projects": summarise_projects(every, reconciliation)
+    }, f"\n\n{render_projects(every, reconciliation)}"
 
 
 def _tell_totals(
-    found: Reconciliation, counts: Sequence[ResourceCount], shown: Shown
+    reconciliation: Reconciliation, counts: Sequence[ResourceCount], shown: Shown
 ) -> tuple[dict[str, Any], str]:
     """The source's counts and the totals, by its own fields and by the plan's: for the JSON object, and as text."""
     from migrate.report.totals import (
@@ -183,11 +187,11 @@ def _tell_totals(
         summarise_totals,
     )
 
-    tables = [mask_examples(table, shown) for table in found.tables]
+    tables = [mask_examples(table, shown) for table in reconciliation.tables]
     data = {
         "source": summarise_counts(counts),
-        "totals": [*summarise_tables(tables), *summarise_totals(found.totals)],
-        "totals_equal": found.totals_equal,
+        "totals": [*summarise_tables(tables), *summarise_totals(reconciliation.totals)],
+        "totals_equal": reconciliation.totals_equal,
     }
-    parts = [render_counts(counts), render_tables(tables), render_totals(found.totals)]
+    parts = [render_counts(counts), render_tables(tables), render_totals(reconciliation.totals)]
     return data, "".join(f"\n\n{part}" for part in parts if part)

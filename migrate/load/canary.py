@@ -200,16 +200,17 @@ def _requests(
         yield BatchRequest(dataset.name, batch, [every[one.position] for one in some])
 
 
-def _say_differing(found: CanaryVerdict, columns: Sequence[str]) -> Iterator[str]:
+def _say_differing(judgement: CanaryVerdict, columns: Sequence[str]) -> Iterator[str]:
     if columns:
         yield Sentence("stored in another way than sent: {columns}", columns=tuple(columns))
     yield Sentence(
-        "created already, and to check by hand: masterid {masterids}", masterids=found.masterids
+        "created already, and to check by hand: masterid {masterids}",
+        masterids=judgement.masterids,
     )
 
 
 def _differs(
-    dataset: DatasetToLoad, found: CanaryVerdict, columns: Sequence[str], plan: str
+    dataset: DatasetToLoad, judgement: CanaryVerdict, columns: Sequence[str], plan: str
 ) -> GateError:
     head = Sentence(
         "{place}: the canary is not what was sent; nothing else of the dataset was sent",
@@ -217,9 +218,9 @@ def _differs(
     )
     return GateError(
         f"{head}:\n"
-        + "\n".join(f"- {text}" for text in found.told)
-        + f"\ncreated already, and to check by hand: masterid {', '.join(found.masterids)}",
-        said=[head, *_say_differing(found, columns)],
+        + "\n".join(f"- {text}" for text in judgement.told)
+        + f"\ncreated already, and to check by hand: masterid {', '.join(judgement.masterids)}",
+        said=[head, *_say_differing(judgement, columns)],
         hint="fix the mapping (`recipe: true` for a column that the target prepares itself) and make a new plan, or "
         f"have the dataset fixed in Octolis and give this again: migrate load --plan {plan}; to load it as it is: "
         f"migrate load --plan {plan} --canary 0",

@@ -256,16 +256,16 @@ def came_since(dataset: DatasetToLoad, others: OtherProjects) -> int:
 
 
 def without_others(
-    found: ForeignWrites, dataset: DatasetToLoad, others: OtherProjects | None
+    writes: ForeignWrites, dataset: DatasetToLoad, others: OtherProjects | None
 ) -> ForeignWrites:
     """The same without the records beside the plan that other projects have made.
 
     A planned record stays, whoever has changed it: its values would be overwritten all the same.
     """
-    if others is None or not found.others:
-        return found
-    theirs = others.among(dataset.dataset_id, found.others)
-    return replace(found, others=tuple(one for one in found.others if one not in theirs))
+    if others is None or not writes.others:
+        return writes
+    theirs = others.among(dataset.dataset_id, writes.others)
+    return replace(writes, others=tuple(one for one in writes.others if one not in theirs))
 
 
 def say_records(names: Mapping[str, str]) -> str:

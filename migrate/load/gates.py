@@ -69,13 +69,13 @@ class LoadGates:
                 changed.append(f"- {says[-1]}: {say_records(foreign.planned)}")
         return self._changed(names, changed, says) if changed else None
 
-    def judge_writes(self, dataset: DatasetToLoad, found: ForeignWrites) -> GateError | None:
+    def judge_writes(self, dataset: DatasetToLoad, writes: ForeignWrites) -> GateError | None:
         """Why the load has to stop in its middle: others have changed records that it is yet to send."""
         limit = self.gates.max_target_change
-        if not found.planned or limit.allows(len(found.planned), dataset.counted or 0):
+        if not writes.planned or limit.allows(len(writes.planned), dataset.counted or 0):
             return None
-        says = _say_changed(dataset, found)
-        return self._changed([dataset.name], [f"- {says}: {say_records(found.planned)}"], [says])
+        says = _say_changed(dataset, writes)
+        return self._changed([dataset.name], [f"- {says}: {say_records(writes.planned)}"], [says])
 
     def _changed(
         self, names: Sequence[str], lines: Sequence[str], says: Sequence[str]
@@ -145,10 +145,10 @@ class LoadGates:
         )
 
 
-def _say_changed(dataset: DatasetToLoad, found: ForeignWrites) -> str:
+def _say_changed(dataset: DatasetToLoad, writes: ForeignWrites) -> str:
     return Sentence(
         "dataset {dataset}: {count} planned record changed by others since",
         "dataset {dataset}: {count} planned records changed by others since",
         dataset=dataset.name,
-        count=len(found.planned),
+        count=len(writes.planned),
     )

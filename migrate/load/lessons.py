@@ -86,10 +86,13 @@ class Lessons:
             row = self._connection.execute(query, (self._ids[dataset],)).fetchone()
         return None if row is None else verdict_of(row)
 
-    def judge_canary(self, dataset: str, found: CanaryVerdict) -> None:
+    def judge_canary(self, dataset: str, judgement: CanaryVerdict) -> None:
         """Keeps the verdict, in place of an earlier one."""
-        texts = (json.dumps(found.masterids), json.dumps(found.told, ensure_ascii=False))
-        row = (self._ids[dataset], found.verdict, *texts, self._clock())
+        texts = (
+            json.dumps(judgement.masterids),
+            json.dumps(judgement.told, ensure_ascii=False),
+        )
+        row = (self._ids[dataset], judgement.verdict, *texts, self._clock())
         with ledger_schema.transaction(self._connection, self._file) as db:
             db.execute("INSERT OR REPLACE INTO canaries VALUES (?, ?, ?, ?, ?)", row)
 

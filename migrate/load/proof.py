@@ -97,9 +97,9 @@ def _is_older(stored: RawRecord, written: Written) -> bool:
     return moment is not None and written.updated_at is not None and moment < written.updated_at
 
 
-def _with_identity(found: Proof, sent: CanaryRecord) -> Proof:
+def _with_identity(proof: Proof, sent: CanaryRecord) -> Proof:
     """What the answer showed beside the values: that the record is another one than the plan took it for."""
-    texts = list(found.differences)
+    texts = list(proof.differences)
     # A record that was merged into another one is no surprise of the key: the gate on merges judges it.
     known = (None, sent.written.masterid, *sent.written.merged_from)
     if sent.expected not in known:
@@ -113,7 +113,7 @@ def _with_identity(found: Proof, sent: CanaryRecord) -> Proof:
             "dataset has another key beside the mapping's, takes keys for one that differ in letter case, spaces or "
             "Unicode form, or somebody has made the record since the plan"
         )
-    return Proof(tuple(texts), found.columns, found.unseen)
+    return Proof(tuple(texts), proof.columns, proof.unseen)
 
 
 def _compare(stored: RawRecord, sent: CanaryRecord, columns: AnswerColumns) -> Proof:

@@ -87,8 +87,8 @@ def read_back(
     return ReadBack(tuple(written_at[position] for position in sorted(written_at)), left)
 
 
-def _is_since(held: RawRecord, since: datetime | None) -> bool:
-    moment = modified_at(held)
+def _is_since(record: RawRecord, since: datetime | None) -> bool:
+    moment = modified_at(record)
     return since is not None and moment is not None and moment >= since
 
 

@@ -154,7 +154,7 @@ def label_unread(columns: ComparedColumns) -> Classified:
 
 def label_rows(
     planned: PlanTable,
-    held: PlanTable,
+    target_rows: PlanTable,
     columns: ComparedColumns,
     folder: Path,
     touched: pl.Series | None = None,
@@ -168,14 +168,16 @@ def label_rows(
 
     **Shape**: `planned` has a unique `_key`.
     """
-    matched = match_rows(planned, held, {name: columns.types[name] for name in columns.key}, folder)
+    matched = match_rows(
+        planned, target_rows, {name: columns.types[name] for name in columns.key}, folder
+    )
     matches = matched.places
     missing = None
     if touched is not None:
         missing = matches.is_null() & ~touched
         places = pl.DataFrame([matches, touched.alias("touched")])
         matches = places.select(pl.when("touched").then("_match").alias("_match")).to_series()
-    there = align_rows(held, matches, [MASTERID, *columns.types], folder / "there")
+    there = align_rows(target_rows, matches, [MASTERID, *columns.types], folder / "there")
     compared = _compare_columns(_Sides(planned, there, matches), columns)
     recognised = {name: column.recipe for name, column in compared.items() if column.recipe}
     marks = {name: column.mark for name, column in compared.items() if column.mark is not None}
@@ -189,7 +191,7 @@ def label_rows(
         labels=Labels(there, matches, changing, matched.places, touched),
         change_counts={name: count for name, count in counts.items() if name in changing},
         recipe_counts={name: count for name, count in counts.items() if name not in changing},
-        foreign=_foreign(held, matched.is_foreign, columns),
+        foreign=_foreign(target_rows, matched.is_foreign, columns),
         repeated_keys=matched.repeated,
         samples=_name_samples(samples, planned, there),
         recipe_suspects=tuple(name for name, column in compared.items() if column.is_suspect),
@@ -237,12 +239,14 @@ def _compare_columns(sides: _Sides, columns: ComparedColumns) -> dict[str, _Colu
         return dict(zip(columns.types, pool.map(compare, columns.types), strict=True))
 
 
-def _foreign(held: PlanTable, is_foreign: pl.Series, columns: ComparedColumns) -> pl.DataFrame:
+def _foreign(
+    target_rows: PlanTable, is_foreign: pl.Series, columns: ComparedColumns
+) -> pl.DataFrame:
     names = _foreign_names(columns)
     keys = [pl.col(name).alias(alias) for alias, name in names.items()]
     rows = [pl.DataFrame(schema=dict.fromkeys(["masterid", *names], pl.String))]
     start = 0
-    for frame in texts_of(held, list(dict.fromkeys([MASTERID, *names.values()]))):
+    for frame in texts_of(target_rows, list(dict.fromkeys([MASTERID, *names.values()]))):
         mine = some_of(frame, is_foreign.slice(start, frame.height))
         start += frame.height
         rows.append(mine.select(pl.col(MASTERID).alias("masterid"), *keys))

@@ -70,10 +70,10 @@ def comparable(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     return pl.when(value != "").then(value)
 
 
-def differs(planned: pl.Expr, held: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+def differs(planned: pl.Expr, there: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     """True where the target holds another value than the planned one; never null."""
-    unreadable = (held != "") & read_text(held, dtype).is_null()
-    other = comparable(planned, dtype).ne_missing(read_text(held, dtype))
+    unreadable = (there != "") & read_text(there, dtype).is_null()
+    other = comparable(planned, dtype).ne_missing(read_text(there, dtype))
     return other | unreadable.fill_null(value=False)
 
 

@@ -257,15 +257,15 @@ def look_alike_warnings(
     return tuple(warnings)
 
 
-def _new_beside(rows: PlanTable, labels: Labels, held: PlanTable, key: Sequence[str]) -> int:
+def _new_beside(rows: PlanTable, labels: Labels, target_rows: PlanTable, key: Sequence[str]) -> int:
     """How many planned rows without a row in the target have a key that one which is none of ours looks like."""
     is_new = labels.of_all.is_null()
     if labels.touched is not None:
         is_new &= labels.touched
-    is_nobodys = pl.repeat(value=True, n=held.height, eager=True)
+    is_nobodys = pl.repeat(value=True, n=target_rows.height, eager=True)
     is_nobodys = is_nobodys.scatter(labels.of_all.drop_nulls(), False)
     new = _forms(rows, key, is_new)
-    others = _forms(held, key, is_nobodys)
+    others = _forms(target_rows, key, is_nobodys)
     if new is None or others is None or not len(new) or not len(others):
         return 0
     return int(new.is_in(others.unique().implode()).sum())

@@ -41,7 +41,7 @@ class Matched:
 
 
 def match_rows(
-    planned: PlanTable, held: PlanTable, key: Mapping[str, pl.DataType], folder: Path
+    planned: PlanTable, target_rows: PlanTable, key: Mapping[str, pl.DataType], folder: Path
 ) -> Matched:
     """The rows of both sides matched by `key`, by value in the types of its columns.
 
@@ -51,11 +51,11 @@ def match_rows(
     **Shape**: the keys of `planned` are unique.
     """
     names = list(key)
-    count = 1 + max(planned.height, held.height) // KEYS_AT_ONCE
+    count = 1 + max(planned.height, target_rows.height) // KEYS_AT_ONCE
     ours = _by_hash(_planned_keys(planned, key), names, folder / "keys-planned", count)
-    theirs = _by_hash(_held_keys(held, key), names, folder / "keys-there", count)
+    theirs = _by_hash(_held_keys(target_rows, key), names, folder / "keys-there", count)
     places = nowhere(planned.height).alias("_match")
-    is_foreign = pl.repeat(value=True, n=held.height, eager=True)
+    is_foreign = pl.repeat(value=True, n=target_rows.height, eager=True)
     repeated = 0
     for mine, others in zip(ours.take_all(), theirs.take_all(), strict=True):
         # The export comes least recently modified first, so the last is what the target holds for the key now.
@@ -99,9 +99,9 @@ def _planned_keys(planned: PlanTable, key: Mapping[str, pl.DataType]) -> Iterato
         yield frame.select(values)
 
 
-def _held_keys(held: PlanTable, key: Mapping[str, pl.DataType]) -> Iterator[pl.DataFrame]:
+def _held_keys(target_rows: PlanTable, key: Mapping[str, pl.DataType]) -> Iterator[pl.DataFrame]:
     values = [read_text(pl.col(name), dtype).alias(name) for name, dtype in key.items()]
-    for frame in texts_of(held, list(key)):
+    for frame in texts_of(target_rows, list(key)):
         yield frame.select(values)
 
 
@@ -139,18 +139,20 @@ def _schema_of(names: Sequence[str]) -> pl.DataFrame:
     return pl.DataFrame(schema={_PLACE: pl.UInt32, **dict.fromkeys(names, pl.String)})
 
 
-def align_rows(held: PlanTable, places: pl.Series, names: Sequence[str], folder: Path) -> Aligned:
+def align_rows(
+    target_rows: PlanTable, places: pl.Series, names: Sequence[str], folder: Path
+) -> Aligned:
     """Columns of the target's rows in the order of the planned ones; many are put aside below `folder`.
 
     `places`: for each planned row the place of its row in `held`.
     """
     rows = max(CHUNK_ROWS, -(-len(places) // _MOST_CHUNKS))
     matched = places.is_not_null().arg_true()
-    planned = nowhere(held.height).scatter(places.gather(matched), matched.cast(pl.UInt32))
+    planned = nowhere(target_rows.height).scatter(places.gather(matched), matched.cast(pl.UInt32))
     buckets = PartitionSet(folder, -(-len(places) // rows), _HOLD_BYTES)
     buckets.know(_schema_of(names).schema)
     start = 0
-    for frame in texts_of(held, names):
+    for frame in texts_of(target_rows, names):
         place = planned.slice(start, frame.height)
         start += frame.height
         mine = frame.with_columns(place.alias(_PLACE)).filter(pl.col(_PLACE).is_not_null())

@@ -199,10 +199,10 @@ class _Values:
             theirs = own.select("node", own=pl.col("value")).hstack(held.select(text))
             yield theirs.filter(pl.col("value").ne_missing(pl.col("own"))).drop("own")
 
-    def _beyond(self, held: PlanTable) -> Iterator[pl.DataFrame]:
+    def _beyond(self, target_rows: PlanTable) -> Iterator[pl.DataFrame]:
         text = self._read()
         start = 0
-        for frame in texts_of(held, list(self.key)):
+        for frame in texts_of(target_rows, list(self.key)):
             place = pl.int_range(start, start + frame.height, dtype=pl.Int64, eager=True)
             node = (place + self.planned.rows.height).alias("node")
             yield frame.select(node, text).filter(self.beyond.slice(start, frame.height))

@@ -408,9 +408,9 @@ def _left_out(file: _Taking, mapped: Mapped) -> pl.DataFrame:
     )
 
 
-def _examples(found: LossExamples) -> pl.DataFrame:
+def _examples(examples: LossExamples) -> pl.DataFrame:
     rows: list[tuple[str | None, ...]] = []
-    for column, losses in sorted(found.items()):
+    for column, losses in sorted(examples.items()):
         for loss, pairs in sorted(losses.items()):
             rows += [(column, loss, *pair) for pair in pairs]
     return pl.DataFrame(rows, schema=EXAMPLES_SCHEMA, orient="row")

@@ -161,7 +161,11 @@ def holds_orders(mapping: Mapping, project: Project) -> bool:
 
 
 def write_left_out(
-    lines: Mapping, resource: SnapshotResource, held: OrdersHeld, project: Project, folder: Path
+    lines: Mapping,
+    resource: SnapshotResource,
+    orders_held: OrdersHeld,
+    project: Project,
+    folder: Path,
 ) -> PlannedFile:
     """Writes whose orders were left out on purpose, so that their lines are told apart in the totals.
 
@@ -169,11 +173,11 @@ def write_left_out(
     """
     orders = {}
     for name, lookup in lines.lookups.items():
-        dataset = held.mappings[lookup.dataset]
+        dataset = orders_held.mappings[lookup.dataset]
         if lookup.project is None and holds_orders(dataset, project):
             made_of = dataset.part_of(lookup.resource).resource
-            left_out = held.left_out[lookup.dataset].filter(pl.col("resource") == made_of)
-            orders[name] = Orders(held.tables[lookup.dataset].of(made_of).now, left_out)
+            left_out = orders_held.left_out[lookup.dataset].filter(pl.col("resource") == made_of)
+            orders[name] = Orders(orders_held.tables[lookup.dataset].of(made_of).now, left_out)
     aliases = project.datatrics.source_aliases
     lines_left = lines_of_orders_left_out(lines, resource, orders, aliases)
     return write_parquet(lines_left, folder / LEFT_OUT_FILE, folder.parent)

@@ -27,7 +27,7 @@ _VALUES = dict.fromkeys(["key", "column", "first", "second"], pl.String)
 def write_comparison(
     one: Plan,
     two: Plan,
-    found: PlanComparison,
+    comparison: PlanComparison,
     shown: Shown,
     page: Path,
     *,
@@ -39,7 +39,7 @@ def write_comparison(
         page,
         lambda folder: _write_lists(one, two, folder, shown, words),
         lambda lists, folder: render_comparison_page(
-            found,
+            comparison,
             lists,
             made_at=made_at,
             folder=folder,
@@ -51,7 +51,7 @@ def write_comparison(
 
 
 def render_comparison_page(
-    found: PlanComparison,
+    comparison: PlanComparison,
     lists: Sequence[WrittenList],
     *,
     made_at: str,
@@ -66,11 +66,11 @@ def render_comparison_page(
         words,
         about=about,
         changes=dict(KINDS),
-        dataset_names=[dataset.name for dataset in found.datasets],
+        dataset_names=[dataset.name for dataset in comparison.datasets],
         kinds=["change"],
-        found=found,
-        headline=headline_of(found),
-        changed_counts={dataset.name: _changed_counts(dataset) for dataset in found.datasets},
+        found=comparison,
+        headline=headline_of(comparison),
+        changed_counts={dataset.name: _changed_counts(dataset) for dataset in comparison.datasets},
         masked=masked,
         lists=lists,
         folder=folder,
@@ -78,11 +78,11 @@ def render_comparison_page(
     )
 
 
-def headline_of(found: PlanComparison) -> str:
+def headline_of(comparison: PlanComparison) -> str:
     """What differs, in one line."""
-    first = sum(dataset.only_first for dataset in found.datasets)
-    second = sum(dataset.only_second for dataset in found.datasets)
-    otherwise = sum(dataset.otherwise for dataset in found.datasets)
+    first = sum(dataset.only_first for dataset in comparison.datasets)
+    second = sum(dataset.only_second for dataset in comparison.datasets)
+    otherwise = sum(dataset.otherwise for dataset in comparison.datasets)
     if not (first or second or otherwise):
         return Sentence("Both plans would write the same rows with the same values")
     return Sentence(

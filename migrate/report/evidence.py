@@ -41,30 +41,30 @@ def summarise_signature(found: Signature | None) -> dict[str, Any] | None:
     }
 
 
-def _say_signature(found: Signature) -> str:
-    if found.problem:
-        return f"Signature: {inert(found.problem)}"
-    if found.signer is None:
+def _say_signature(signature: Signature) -> str:
+    if signature.problem:
+        return f"Signature: {inert(signature.problem)}"
+    if signature.signer is None:
         return (
-            f"Signed with key {found.key}: {found.file}\n"
+            f"Signed with key {signature.key}: {signature.file}\n"
             "  whose key that is, `--verify FILE --signers ALLOWED_SIGNERS` tells"
         )
-    return f"Signed by {inert(found.signer)}, key {found.key}"
+    return f"Signed by {inert(signature.signer)}, key {signature.key}"
 
 
 def checked_outcome(
-    file: Path, found: Checked, signature: Signature | None = None
+    file: Path, checked: Checked, signature: Signature | None = None
 ) -> tuple[str, dict[str, Any]]:
     """What a check found, as text and as JSON."""
     data = {
         "file": str(file),
-        "head": found.head,
-        "parts": found.parts,
-        "problems": list(found.problems),
+        "head": checked.head,
+        "parts": checked.parts,
+        "problems": list(checked.problems),
         "signature": summarise_signature(signature),
     }
     signed = f"\n{_say_signature(signature)}" if signature else ""
-    if not found.problems:
-        return f"Sound: {file}, {found.parts} parts, head {found.head}{signed}", data
-    lines = "\n".join(f"  {inert(problem)}" for problem in found.problems)
+    if not checked.problems:
+        return f"Sound: {file}, {checked.parts} parts, head {checked.head}{signed}", data
+    lines = "\n".join(f"  {inert(problem)}" for problem in checked.problems)
     return f"Altered: {file}\n{lines}", data

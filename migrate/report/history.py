@@ -13,20 +13,22 @@ if TYPE_CHECKING:
     from migrate.load.ledger_facts import PastEvent, RunRecord
 
 
-def render_history(found: CommandHistory, limit: int) -> str:
+def render_history(history: CommandHistory, limit: int) -> str:
     """The last commands, and what happened to the plans that they concern; the newest last."""
-    if not found.runs and not found.events:
+    if not history.runs and not history.events:
         return "Nothing was recorded here yet."
     parts = []
-    if found.runs:
+    if history.runs:
         headers = ["began (UTC)", "took", "by", "exit", "command"]
-        parts.append(render_table(headers, [_run_row(run) for run in found.runs[-limit:]]))
-        parts += ["\n".join(notes)] if (notes := _notes(found.runs[-limit:])) else []
-        if len(found.runs) > limit:
-            parts.append(f"{len(found.runs) - limit:,} earlier ones: --limit N shows more.")
-    if found.events:
+        parts.append(render_table(headers, [_run_row(run) for run in history.runs[-limit:]]))
+        parts += ["\n".join(notes)] if (notes := _notes(history.runs[-limit:])) else []
+        if len(history.runs) > limit:
+            parts.append(f"{len(history.runs) - limit:,} earlier ones: --limit N shows more.")
+    if history.events:
         headers = ["at (UTC)", "plan", "what happened", "by", "command"]
-        parts.append(render_table(headers, [_event_row(event) for event in found.events[-limit:]]))
+        parts.append(
+            render_table(headers, [_event_row(event) for event in history.events[-limit:]])
+        )
     return "\n\n".join(parts)
 
 

@@ -101,14 +101,14 @@ def _call(function: Function) -> str:
     return f"{function.name}: {function.example_argument}"
 
 
-def render_preview(found: Preview, shown: Shown, dataset: Mapping | None = None) -> str:
+def render_preview(preview: Preview, shown: Shown, dataset: Mapping | None = None) -> str:
     """Rows before and after, then the rejected ones with their reasons; values as they are `shown`.
 
     `dataset`: the whole of a dataset that several files make, of which this is one.
     """
-    counts = ", ".join(f"{count:,} {name}" for name, count in found.counts.items())
+    counts = ", ".join(f"{count:,} {name}" for name, count in preview.counts.items())
     parts = [
-        f"{say_count(found.looked_at, 'record')} looked at" + (f": {counts}." if counts else ".")
+        f"{say_count(preview.looked_at, 'record')} looked at" + (f": {counts}." if counts else ".")
     ]
     if dataset is not None and len(dataset.parts) > 1:
         names = ", then ".join(Path(part.file).name for part in dataset.parts)
@@ -116,8 +116,8 @@ def render_preview(found: Preview, shown: Shown, dataset: Mapping | None = None)
             f"One of the files that make {dataset.dataset}: {names}. "
             "Of rows of one key that of the first file wins, which these rows do not show."
         )
-    parts += [_render_row(row, shown) for row in found.accepted]
-    parts += [_render_row(row, shown) for row in found.rejected]
+    parts += [_render_row(row, shown) for row in preview.accepted]
+    parts += [_render_row(row, shown) for row in preview.rejected]
     return "\n\n".join(parts)
 
 
@@ -153,13 +153,13 @@ def _cell(value: str | None, column: str, shown: Shown) -> str:
     return text[: _MAX_CELL - 1] + "…"
 
 
-def summarise_preview(found: Preview, shown: Shown) -> dict[str, Any]:
+def summarise_preview(preview: Preview, shown: Shown) -> dict[str, Any]:
     """The preview's part of the JSON object."""
     return {
-        "looked_at": found.looked_at,
-        **found.counts,
-        "rows": [_summarise_row(row, shown) for row in found.accepted],
-        "rejects": [_summarise_row(row, shown) for row in found.rejected],
+        "looked_at": preview.looked_at,
+        **preview.counts,
+        "rows": [_summarise_row(row, shown) for row in preview.accepted],
+        "rejects": [_summarise_row(row, shown) for row in preview.rejected],
     }
 
 

@@ -17,34 +17,34 @@ _FEW = 5
 """Files of one folder that are still named one by one."""
 
 
-def summarise_purged(found: Purged) -> dict[str, Any]:
+def summarise_purged(purged: Purged) -> dict[str, Any]:
     """What a purge removed or would remove, and what it leaves alone."""
     return {
-        "files": len(found.files),
-        "bytes": sum(entry.bytes for entry in found.files),
-        "ledger_records": found.ledger_records,
-        "names": [entry.path for entry in found.files],
-        "left_alone": list(found.left_alone),
-        "linked": list(found.linked),
+        "files": len(purged.files),
+        "bytes": sum(entry.bytes for entry in purged.files),
+        "ledger_records": purged.ledger_records,
+        "names": [entry.path for entry in purged.files],
+        "left_alone": list(purged.left_alone),
+        "linked": list(purged.linked),
     }
 
 
-def render_purged(found: Purged, *, dry_run: bool) -> str:
+def render_purged(purged: Purged, *, dry_run: bool) -> str:
     """What a purge removed or would remove, and what stays."""
     done = "Would remove" if dry_run else "Removed"
-    size = sum(entry.bytes for entry in found.files)
-    keys = say_count(found.ledger_records, "record")
+    size = sum(entry.bytes for entry in purged.files)
+    keys = say_count(purged.ledger_records, "record")
     parts = [
-        f"{done} {say_count(len(found.files), 'file')} ({size:,} bytes) and the keys of {keys} of "
+        f"{done} {say_count(len(purged.files), 'file')} ({size:,} bytes) and the keys of {keys} of "
         "the ledger:",
-        _listed(entry.path for entry in found.files),
+        _listed(entry.path for entry in purged.files),
     ]
-    if found.left_alone:
+    if purged.left_alone:
         what = "Left alone: not made by this tool, changed since, or the reports of a rehearsal:"
-        parts.append(f"{what}\n{_listed(_by_folder(found.left_alone))}")
-    if found.linked:
+        parts.append(f"{what}\n{_listed(_by_folder(purged.left_alone))}")
+    if purged.linked:
         what = "These have another name outside of the workspace, which keeps what they hold:"
-        parts.append(f"{what}\n{_listed(found.linked)}")
+        parts.append(f"{what}\n{_listed(purged.linked)}")
     parts.append(
         "Counts, manifests, verdicts and evidence stay; purged.json lists what went, with hashes."
     )

@@ -34,36 +34,38 @@ _EQUATION = [
 _SHOWN = ("missing", "extra", "doubled", "different", "recipe_changed", "merged_away")
 
 
-def judge_reconciliation(found: Reconciliation) -> tuple[int, str]:
+def judge_reconciliation(reconciliation: Reconciliation) -> tuple[int, str]:
     """Exit code and status: 4 for a difference, and for records that are still to be sent; 3 for what is pending."""
-    return {"match": 0, "pending": 3}.get(found.verdict, 4), found.verdict
+    return {"match": 0, "pending": 3}.get(reconciliation.verdict, 4), reconciliation.verdict
 
 
-def render_reconciliation(found: Reconciliation, shown: Mapping[str, Shown] | None = None) -> str:
+def render_reconciliation(
+    reconciliation: Reconciliation, shown: Mapping[str, Shown] | None = None
+) -> str:
     """The equation of every dataset, the counts by source, what explains a difference, and the read-back's findings.
 
     Samples are as their dataset's are `shown`, as they are without that.
     """
-    head = f"Counts of plan {found.plan}"
-    title = f"{head}, {found.told}" if found.told else head
-    judged = inert_lines(verdict.judge_reconciliation(found).render())
+    head = f"Counts of plan {reconciliation.plan}"
+    title = f"{head}, {reconciliation.told}" if reconciliation.told else head
+    judged = inert_lines(verdict.judge_reconciliation(reconciliation).render())
     parts = [
         f"{title}\n{judged}",
-        _render_equations(found),
-        _render_sources(found),
-        "\n".join(_explain(found)),
+        _render_equations(reconciliation),
+        _render_sources(reconciliation),
+        "\n".join(_explain(reconciliation)),
     ]
-    deep = [entry.deep for entry in found.datasets.values() if entry.deep]
+    deep = [entry.deep for entry in reconciliation.datasets.values() if entry.deep]
     if deep:
         parts += _render_deep(deep, shown or {})
     return "\n\n".join(part for part in parts if part)
 
 
-def _render_equations(found: Reconciliation) -> str:
+def _render_equations(reconciliation: Reconciliation) -> str:
     """A row for each dataset; those of which there was and is nothing are named below the table."""
     rows: list[Row] = []
     empty = []
-    for name, entry in found.datasets.items():
+    for name, entry in reconciliation.datasets.items():
         books = entry.books
         counts = (books.count_before, books.created, books.merged, entry.count_after)
         if entry.verdict == "match" and not any(counts):
@@ -74,7 +76,9 @@ def _render_equations(found: Reconciliation) -> str:
             [name, before, created, merged, entry.expected, after, entry.difference, entry.verdict]
         )
     # What cannot be read back is told with the reason, below.
-    not_loaded = [name for name in found.not_loaded if name not in found.unverifiable]
+    not_loaded = [
+        name for name in reconciliation.not_loaded if name not in reconciliation.unverifiable
+    ]
     rows += [[name, *[None] * 6, "not loaded"] for name in not_loaded]
     lines = say_without_rows("No record before, none after", empty)
     if rows:
@@ -82,10 +86,10 @@ def _render_equations(found: Reconciliation) -> str:
     return "\n".join(lines)
 
 
-def _render_sources(found: Reconciliation) -> str:
+def _render_sources(reconciliation: Reconciliation) -> str:
     rows = list(
         chain.from_iterable(
-            _source_rows(name, entry.by_source) for name, entry in found.datasets.items()
+            _source_rows(name, entry.by_source) for name, entry in reconciliation.datasets.items()
         )
     )
     if not rows:
@@ -94,18 +98,22 @@ def _render_sources(found: Reconciliation) -> str:
     return f"By source:\n{render_table(headers, rows)}"
 
 
-def _explain(found: Reconciliation) -> list[str]:
+def _explain(reconciliation: Reconciliation) -> list[str]:
     lines = [
-        f"  {name}: {line}" for name, entry in found.datasets.items() for line in entry.explanations
+        f"  {name}: {line}"
+        for name, entry in reconciliation.datasets.items()
+        for line in entry.explanations
     ]
-    for name, entry in found.datasets.items():
+    for name, entry in reconciliation.datasets.items():
         if entry.is_pending and entry.settles_at:
             lines.append(
                 f"  {name}: pending: the target may still be preparing what was written last; what is "
                 f"missing at {entry.settles_at:%Y-%m-%d %H:%M:%S} UTC is missing"
             )
     # What is not loaded yet is in the judgement above the tables.
-    return lines + [f"  {name}: not verifiable: {why}" for name, why in found.unverifiable.items()]
+    return lines + [
+        f"  {name}: not verifiable: {why}" for name, why in reconciliation.unverifiable.items()
+    ]
 
 
 def _source_rows(name: str, by_source: Mapping[str, SourceCount]) -> list[list[str | int]]:
@@ -216,7 +224,7 @@ def _cut(text: str | None) -> str | None:
     return text[: _LONGEST - 1] + "…"
 
 
-def summarise_projects(every: AllProjects, found: Reconciliation) -> dict[str, Any]:
+def summarise_projects(every: AllProjects, reconciliation: Reconciliation) -> dict[str, Any]:
     """What each project has in the datasets, and all of them together, as a JSON object."""
     return {
         "datasets": {
@@ -224,7 +232,7 @@ def summarise_projects(every: AllProjects, found: Reconciliation) -> dict[str, A
                 "by_project": {one.project_id: one.records[name] for one in every.projects},
                 "together": together,
                 "shared": _shared(every, name),
-                "in_target": _counted(found, name),
+                "in_target": _counted(reconciliation, name),
             }
             for name, together in every.records.items()
         },
@@ -238,12 +246,17 @@ def summarise_projects(every: AllProjects, found: Reconciliation) -> dict[str, A
     }
 
 
-def render_projects(every: AllProjects, found: Reconciliation) -> str:
+def render_projects(every: AllProjects, reconciliation: Reconciliation) -> str:
     """Tables of records and of the source's totals, a column for each project and one for all of them."""
     ids = [one.project_id for one in every.projects]
     heads = ["dataset", *(f"project {number}" for number in ids), "together", "in the target now"]
     rows: list[Row] = [
-        [name, *(one.records[name] for one in every.projects), together, _counted(found, name)]
+        [
+            name,
+            *(one.records[name] for one in every.projects),
+            together,
+            _counted(reconciliation, name),
+        ]
         for name, together in every.records.items()
     ]
     parts = ["Records of all projects:", render_table(heads, rows)]
@@ -280,8 +293,8 @@ def _shared(every: AllProjects, dataset: str) -> int:
     return sum(one.records[dataset] for one in every.projects) - every.records[dataset]
 
 
-def _counted(found: Reconciliation, dataset: str) -> int | None:
-    one = found.datasets.get(dataset)
+def _counted(reconciliation: Reconciliation, dataset: str) -> int | None:
+    one = reconciliation.datasets.get(dataset)
     return None if one is None else one.count_after
 
 

@@ -224,9 +224,9 @@ def _plain_reader(id_: str, source: str) -> msgspec.json.Decoder[list[Any]]:
     return msgspec.json.Decoder(list[msgspec.defstruct("Plain", members, gc=False)])  # type: ignore[misc]  # made at run time
 
 
-def _identities(found: RecordFields, name: str) -> list[str | None]:
+def _identities(fields: RecordFields, name: str) -> list[str | None]:
     """Only strings and numbers are identities."""
-    values, literals = found.value_list(name), found.literal_list(name)
+    values, literals = fields.value_list(name), fields.literal_list(name)
     return [
         value if literal[:1] in _BEGINNINGS else None
         for value, literal in zip(values, literals, strict=True)

@@ -252,14 +252,16 @@ class PageFetcher:
             "then give the same command again; what was read so far is kept",
         )
 
-    def _store_bisected(self, number: int, found: Bisected) -> PageEntry:
-        unread = [*found.unread, *_beyond_bounds(found.items)]
-        places = sorted(found.items.keys() - {bad.place for bad in unread})
-        items = tuple(found.items[place] for place in places)
+    def _store_bisected(self, number: int, bisected: Bisected) -> PageEntry:
+        unread = [*bisected.unread, *_beyond_bounds(bisected.items)]
+        places = sorted(bisected.items.keys() - {bad.place for bad in unread})
+        items = tuple(bisected.items[place] for place in places)
         damaged = {
-            row: found.damaged[place] for row, place in enumerate(places) if place in found.damaged
+            row: bisected.damaged[place]
+            for row, place in enumerate(places)
+            if place in bisected.damaged
         }
-        page = Page(number, items, found.announced_records, None, damaged)
+        page = Page(number, items, bisected.announced_records, None, damaged)
         noted = tuple(
             Unread(bad.place + 1, bad.reason, self._spool.keep_bytes(bad.place + 1, bad.body))
             for bad in sorted(unread, key=lambda bad: bad.place)

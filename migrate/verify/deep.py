@@ -160,15 +160,15 @@ class _Tally:
     made_since: int = 0
     unsettled: Counter[str] = field(default_factory=Counter)
 
-    def add(self, found: Comparison, file: Path) -> None:
+    def add(self, comparison: Comparison, file: Path) -> None:
         """Counts one bucket and puts its findings away."""
-        parquet.write(found.findings, file, statistics=False)
+        parquet.write(comparison.findings, file, statistics=False)
         self.files.append(file)
-        self.findings += found.findings.height
-        self.compared += found.compared
-        self.there_before += found.there_before
-        self.made_since += found.made_since
-        self.unsettled.update(found.unsettled)
+        self.findings += comparison.findings.height
+        self.compared += comparison.compared
+        self.there_before += comparison.there_before
+        self.made_since += comparison.made_since
+        self.unsettled.update(comparison.unsettled)
 
 
 def _compare_all(expected: Expected, known: Known, pages: Pages, folder: Path) -> _Tally:

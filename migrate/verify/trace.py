@@ -127,23 +127,23 @@ def _told(lane: Lane, texts: list[str | None]) -> Iterator[tuple[str, str | None
 
 
 def _with_outcome(
-    found: ColumnSteps, made: Row | Left, row: Mapping[str, Any], columns: tuple[str, ...]
+    column_steps: ColumnSteps, made: Row | Left, row: Mapping[str, Any], columns: tuple[str, ...]
 ) -> ColumnSteps:
     """The steps with what comes out of the column in the end: several fields may speak, and one of them counts."""
     # A rejected row sends nothing, so only the rule is told, at the column that broke it.
     if isinstance(made, Left):
-        broken = made.rule if made.column == found.column else None
-        return replace(found, broken=found.broken or broken)
-    place = columns.index(found.column)
+        broken = made.rule if made.column == column_steps.column else None
+        return replace(column_steps, broken=column_steps.broken or broken)
+    place = columns.index(column_steps.column)
     value = made.values[place]
     erases = value is None and f",{place}," in (row[NULLS] or "")
     sent: Sent = "value" if value is not None else "null" if erases else "nothing"
-    last = found.steps[-1][1] if found.steps else None
+    last = column_steps.steps[-1][1] if column_steps.steps else None
     if value == last:
-        steps = found.steps
+        steps = column_steps.steps
     else:
-        steps = (*found.steps, ("becomes", value))
-    return replace(found, steps=steps, sent=sent)
+        steps = (*column_steps.steps, ("becomes", value))
+    return replace(column_steps, steps=steps, sent=sent)
 
 
 def planned_rows(folder: Path, resource: str, source: str | None, id_: str) -> list[Facts]:

@@ -332,9 +332,9 @@ def _check_target(
         yield _tell_canary(project.gates.canary)
 
 
-def _as_key(found: CheckResult, key: str) -> CheckResult:
+def _as_key(result: CheckResult, key: str) -> CheckResult:
     # Each key was tried alone.
-    return replace(found, name=f"octolis {key}", text=found.text.replace("key 1 of 1", key))
+    return replace(result, name=f"octolis {key}", text=result.text.replace("key 1 of 1", key))
 
 
 def _key_failure(

@@ -69,28 +69,28 @@ def read_loaded(workspace: Workspace, status: Status, night: str) -> Loaded:
     return loaded
 
 
-def _take(found: Loaded, plan: PlanState, dataset: str, books: DatasetBooks) -> None:
+def _take(loaded: Loaded, plan: PlanState, dataset: str, books: DatasetBooks) -> None:
     """One dataset of one plan, the plans coming in their order: the last one tells."""
     if plan.snapshot is None:
         return
     undone = plan.standing.undone
     if undone is not None and dataset in undone.records:
         # What was loaded before it is what the target holds now; where there is nothing, it says so.
-        found.snapshots.setdefault(dataset, plan.snapshot)
+        loaded.snapshots.setdefault(dataset, plan.snapshot)
         return
     left = books.left
     if left and books.count_before is None and not books.written + books.rejected + books.unknown:
-        found.never_sent[dataset] = plan.name
+        loaded.never_sent[dataset] = plan.name
         return
-    found.never_sent.pop(dataset, None)
+    loaded.never_sent.pop(dataset, None)
     if left:
-        found.cut_short[dataset] = CutShort(
+        loaded.cut_short[dataset] = CutShort(
             plan.name, plan.snapshot, left, left + books.written + books.rejected
         )
         return
     if plan.scope is None:  # of a sample or a part most of the snapshot is not there
-        found.snapshots[dataset] = plan.snapshot
-    found.cut_short.pop(dataset, None)
+        loaded.snapshots[dataset] = plan.snapshot
+    loaded.cut_short.pop(dataset, None)
 
 
 def _is_repair(workspace: Workspace, plan: str) -> bool:
