@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from migrate.language.sql import Node, SqlRefused, parse_sql
-from migrate.language.sql.tokens import FUNCTIONS, KEYWORDS, TYPES
+from migrate.language.sql.tokens import FUNCTIONS, KEYWORDS, RESERVED, TYPES
 from migrate.mapping.checks import sql_problems
 from migrate.mapping.columns import evaluate
 from migrate.mapping.model import Mapping
@@ -305,6 +305,35 @@ def test_where_wants_true_or_false() -> None:
 def test_reads_names_as_fields() -> None:
     """Each name is reported once: plain, dotted and quoted; a keyword of SQL can be a field in quotes."""
     assert parse_sql('id || item.name || "select" || id').fields == ("id", "item.name", "select")
+
+
+VALUES_OF_THE_DATABASE = [
+    "CURRENT_CATALOG", "CURRENT_DATE", "CURRENT_ROLE", "CURRENT_SCHEMA", "CURRENT_TIME", "CURRENT_TIMESTAMP",
+    "CURRENT_USER", "LOCALTIME", "LOCALTIMESTAMP", "SESSION_USER", "USER",
+]  # fmt: skip
+"""What PostgreSQL 15 gives for a bare word, without a table (its documentation, 9.9.5 and 9.26)."""
+
+
+@pytest.mark.parametrize("word", VALUES_OF_THE_DATABASE)
+def test_a_value_of_the_database_is_no_field(word: str) -> None:
+    """A bare word that is a value in PostgreSQL is refused at its place, and says how such a field is written."""
+    for written in (word, word.lower()):
+        with pytest.raises(SqlRefused, match=f"{written} is a word of SQL.*double quotes") as error:
+            parse_sql(f"created < {written}")
+        assert error.value.at == len("created < ")
+    assert parse_sql(f'created < "{word}"').fields == ("created", word)
+
+
+@pytest.mark.parametrize("word", sorted(RESERVED))
+def test_a_reserved_word_is_a_field_in_quotes_only(word: str) -> None:
+    """No word that PostgreSQL reserves is read as a field unless it stands in double quotes, or after a point."""
+    for bare in (word, word.title()):
+        try:
+            assert parse_sql(bare).fields == ()
+        except SqlRefused:
+            continue
+    assert parse_sql(f'"{word}"').fields == (word,)
+    assert parse_sql(f"item.{word.lower()}").fields == (f"item.{word.lower()}",)
 
 
 _WORDS = [

@@ -27,9 +27,21 @@ _ELSEWHERE_WORDS = """
 SELECT WITH VALUES OVER ANY ALL SOME EXISTS UNION JOIN WHERE GROUP ORDER HAVING LIMIT UNNEST TABLE WINDOW
 PARTITION FILTER LATERAL AS
 """
+# PostgreSQL 15, appendix C: each word marked "reserved", also where it "can be function or type". None of them is a
+# column's name without quotes, and some are values of their own, as CURRENT_DATE, which no row holds.
+_RESERVED_WORDS = """
+ALL ANALYSE ANALYZE AND ANY ARRAY AS ASC ASYMMETRIC AUTHORIZATION BINARY BOTH CASE CAST CHECK COLLATE COLLATION
+COLUMN CONCURRENTLY CONSTRAINT CREATE CROSS CURRENT_CATALOG CURRENT_DATE CURRENT_ROLE CURRENT_SCHEMA CURRENT_TIME
+CURRENT_TIMESTAMP CURRENT_USER DEFAULT DEFERRABLE DESC DISTINCT DO ELSE END EXCEPT FALSE FETCH FOR FOREIGN FREEZE
+FROM FULL GRANT GROUP HAVING ILIKE IN INITIALLY INNER INTERSECT INTO IS ISNULL JOIN LATERAL LEADING LEFT LIKE LIMIT
+LOCALTIME LOCALTIMESTAMP NATURAL NOT NOTNULL NULL OFFSET ON ONLY OR ORDER OUTER OVERLAPS PLACING PRIMARY REFERENCES
+RETURNING RIGHT SELECT SESSION_USER SIMILAR SOME SYMMETRIC TABLE TABLESAMPLE THEN TO TRAILING TRUE UNION UNIQUE USER
+USING VARIADIC VERBOSE WHEN WHERE WINDOW WITH
+"""
 FUNCTIONS = frozenset(_FUNCTION_WORDS.split())
 KEYWORDS = frozenset(_KEYWORD_WORDS.split())
 TYPES = frozenset(_TYPE_WORDS.split())
+RESERVED = frozenset(_RESERVED_WORDS.split())
 _ELSEWHERE = frozenset(_ELSEWHERE_WORDS.split())
 _SIGNS = {
     TokenType.DPIPE: "||", TokenType.EQ: "=", TokenType.NEQ: "<>", TokenType.LT: "<", TokenType.LTE: "<=",
@@ -153,6 +165,11 @@ def _word(tokens: list[Token], at: int, after: int, text: str) -> Token:
         return _function(token, word)
     if word in _ELSEWHERE:
         raise SqlRefused(_refused_word(written, words), token.start)
+    if word in RESERVED:
+        raise SqlRefused(
+            f"{written} is a word of SQL; a field of that name is written in double quotes",
+            token.start,
+        )
     return _token(TokenType.IDENTIFIER, written, token, tokens[after - 1].end)
 
 
