@@ -307,6 +307,47 @@ def test_reads_names_as_fields() -> None:
     assert parse_sql('id || item.name || "select" || id').fields == ("id", "item.name", "select")
 
 
+@pytest.mark.parametrize("cast", ["TRY_CAST(id AS {})", "CAST(1 AS {})", "1::{}"])
+@pytest.mark.parametrize("name", sorted(TYPES))
+def test_only_the_types_of_the_page_take_a_size(name: str, cast: str) -> None:
+    """VARCHAR takes one size and DECIMAL two, as in PostgreSQL; every other size is refused and not left unread."""
+    most = {"VARCHAR": 1, "DECIMAL": 2, "NUMERIC": 2}.get(name, 0)
+    for count in range(1, 4):
+        written = cast.format(f"{name}({', '.join(['2'] * count)})")
+        if count <= most:
+            parse_sql(written)
+        else:
+            with pytest.raises(SqlRefused, match="a size that the type does not take"):
+                parse_sql(written)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "VARCHAR(0)", "VARCHAR(10485761)", "VARCHAR('3')", "VARCHAR(1.5)", "VARCHAR(-3)", "VARCHAR(id)",
+        "VARCHAR(MAX)", "DECIMAL(0)", "DECIMAL(39)", "DECIMAL(0, 0)", "DECIMAL(2, 3)", "DECIMAL(20, 13)",
+        "DECIMAL('5')", "DECIMAL(5, x)", "VARCHAR[]", "VARCHAR(3)[]", "VARCHAR(3 id)",
+    ],
+)  # fmt: skip
+def test_a_size_has_bounds(name: str) -> None:
+    """VARCHAR has room for 1 to 10,485,760 letters (PostgreSQL 15, 8.3); a size is a whole number written out."""
+    for written in (f"TRY_CAST(id AS {name})", f"CAST(1 AS {name})"):
+        with pytest.raises(SqlRefused):
+            parse_sql(written)
+
+
+def test_sizes_at_their_bounds_are_read() -> None:
+    """The smallest and the largest size are no errors."""
+    for name in (
+        "VARCHAR(1)",
+        "VARCHAR(10485760)",
+        "DECIMAL(1)",
+        "DECIMAL(38, 12)",
+        "DECIMAL(1, 1)",
+    ):
+        parse_sql(f"TRY_CAST(id AS {name})")
+
+
 VALUES_OF_THE_DATABASE = [
     "CURRENT_CATALOG", "CURRENT_DATE", "CURRENT_ROLE", "CURRENT_SCHEMA", "CURRENT_TIME", "CURRENT_TIMESTAMP",
     "CURRENT_USER", "LOCALTIME", "LOCALTIMESTAMP", "SESSION_USER", "USER",

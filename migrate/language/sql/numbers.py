@@ -22,6 +22,9 @@ _ARITHMETIC: Mapping[type[Found], str] = {
     exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%",
 }  # fmt: skip
 _INTEGER_BITS = {exp.DType.INT: 32, exp.DType.BIGINT: 64}
+# PostgreSQL 15, 8.1.2 and 8.3; a type that is not here takes no size.
+_MOST_SIZES = {exp.DType.VARCHAR: 1, exp.DType.DECIMAL: 2}
+_LONGEST_VARCHAR = 10_485_760
 _NO_NUMBERS = "true and false are no numbers; use CASE WHEN … THEN 1 ELSE 0 END"
 
 
@@ -69,7 +72,7 @@ def _cast(reader: TreeReader, found: exp.Cast) -> Node:
     node = reader.node(found.this)
     may_fail = isinstance(found, exp.TryCast)
     kind = found.to.this
-    sizes = [int(str(size.this)) for size in found.to.expressions]
+    sizes = _sizes(reader, found)
     if kind in {exp.DType.TEXT, exp.DType.VARCHAR}:
         return _cut_to(as_text(node), sizes)
     # One bad value in a million would end the plan of all.
@@ -92,6 +95,28 @@ def _cast(reader: TreeReader, found: exp.Cast) -> Node:
     raise reader.refused(found, f"the type is not allowed; one of {', '.join(sorted(TYPES))}")
 
 
+def _sizes(reader: TreeReader, found: exp.Cast) -> list[int]:
+    """The sizes of the type that is cast to, as PostgreSQL allows them."""
+    reader.only(found.to, ("expressions",))
+    sizes = [_size(reader, found, part) for part in found.to.expressions]
+    kind = found.to.this
+    if len(sizes) > _MOST_SIZES.get(kind, 0):
+        raise reader.refused(
+            found, "a size that the type does not take; only VARCHAR(n) and DECIMAL(p, s) have one"
+        )
+    if kind == exp.DType.VARCHAR and sizes and not 1 <= sizes[0] <= _LONGEST_VARCHAR:
+        raise reader.refused(found, f"VARCHAR(n) wants n from 1 to {_LONGEST_VARCHAR:,}")
+    return sizes
+
+
+def _size(reader: TreeReader, found: exp.Cast, part: exp.DataTypeParam) -> int:
+    reader.only(part, ())
+    written = part.this
+    if not isinstance(written, exp.Literal) or written.is_string or not written.this.isdigit():
+        raise reader.refused(found, "the size of a type wants a whole number written out")
+    return int(written.this)
+
+
 def _to_integer(
     reader: TreeReader, found: exp.Cast, node: Node, bits: int, *, may_fail: bool
 ) -> Node:
@@ -105,7 +130,7 @@ def _to_decimal(
 ) -> Node:
     if node.kind == "boolean":
         raise reader.refused(found, _NO_NUMBERS)
-    digits, scale = (*sizes, 0, 0)[:2] if sizes else (WHOLE_DIGITS + SCALE, SCALE)
+    digits, scale = (*sizes, 0)[:2] if sizes else (WHOLE_DIGITS + SCALE, SCALE)
     if sizes and not (1 <= digits <= 38 and 0 <= scale <= min(digits, SCALE)):
         raise reader.refused(
             found, f"DECIMAL(p, s) wants p from 1 to 38 and s from 0 to {SCALE}, at most p"
