@@ -96,28 +96,28 @@ class SendingHours:
 
 def parse_hours(text: str) -> DailyHours:
     """`22:00-06:00`, or `22:00-06:00 Europe/Amsterdam`. Raises ValueError saying what to write."""
-    found = _HOURS.fullmatch(text)
-    if not found:
+    match = _HOURS.fullmatch(text)
+    if not match:
         raise ValueError(
             f'{text!r:.60}: write hours such as "08:00-18:00" or "08:00-18:00 Europe/Amsterdam"'
         )
-    begins, ends = parse_clock(found[1]), parse_clock(found[2])
+    begins, ends = parse_clock(match[1]), parse_clock(match[2])
     if begins == ends:
         raise ValueError(f"{text!r:.60}: begins when it ends; nothing could ever be sent")
-    if found[3] is not None:
+    if match[3] is not None:
         try:
-            ZoneInfo(found[3])
+            ZoneInfo(match[3])
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError(f"{found[3]!r:.60} is no time zone") from None
-    return DailyHours(begins, ends, found[3])
+            raise ValueError(f"{match[3]!r:.60} is no time zone") from None
+    return DailyHours(begins, ends, match[3])
 
 
 def parse_clock(text: str) -> time:
     """`06:00` as a time of the day. Raises ValueError."""
-    found = _CLOCK.fullmatch(text.strip())
-    if not found:
+    match = _CLOCK.fullmatch(text.strip())
+    if not match:
         raise ValueError(f"{text!r:.60} is no time of the day such as 06:00")
-    return time(int(found[1]), int(found[2]))
+    return time(int(match[1]), int(match[2]))
 
 
 def sending_hours(

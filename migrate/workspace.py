@@ -134,8 +134,8 @@ def _disk_trouble(error: Exception) -> str | None:
     if isinstance(error, OSError):
         return error.strerror or str(error)
     # Engines that write files themselves wrap the system's error in one of their own and keep its text only.
-    found = re.search(r"([^:]+) \(os error \d+\)", str(error))
-    return found.group(1).strip() if found else None
+    match = re.search(r"([^:]+) \(os error \d+\)", str(error))
+    return match.group(1).strip() if match else None
 
 
 def write_bytes(path: Path, data: bytes) -> None:

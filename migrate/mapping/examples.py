@@ -219,13 +219,13 @@ def write_json(value: Any) -> str:
 def _json_text(value: Any) -> str:
     """A value as JSON that a file in YAML can hold: what no page shows, and half a surrogate pair, is escaped."""
     shown = json.dumps(value, ensure_ascii=False)
-    return _UNSEEN.sub(lambda found: f"\\u{ord(found.group()):04x}", shown)
+    return _UNSEEN.sub(lambda match: f"\\u{ord(match.group()):04x}", shown)
 
 
 def _text(value: Any) -> str | None:
     if isinstance(value, str):
         # as a snapshot shows half a surrogate pair; `_raw` tells it from a text of these letters
-        return _HALF.sub(lambda found: f"\\u{ord(found.group()):04x}", value)
+        return _HALF.sub(lambda match: f"\\u{ord(match.group()):04x}", value)
     return None if value is None else write_json(value)
 
 

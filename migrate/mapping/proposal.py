@@ -214,7 +214,7 @@ def _quoted(name: str) -> str:
 def _text(name: str) -> str:
     """A name in double quotes, which JSON and YAML write alike, with what YAML cannot print escaped."""
     return _UNPRINTABLE.sub(
-        lambda found: f"\\u{ord(found.group()):04x}", json.dumps(name, ensure_ascii=False)
+        lambda match: f"\\u{ord(match.group()):04x}", json.dumps(name, ensure_ascii=False)
     )
 
 

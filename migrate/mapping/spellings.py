@@ -73,10 +73,10 @@ def read_spelling(text: str, only: str | None = None) -> Read | None:
 
 
 def _read_iso(text: str) -> Read | None:
-    found = _ISO.fullmatch(text)
-    if found is None:
+    match = _ISO.fullmatch(text)
+    if match is None:
         return None
-    year, month, day, hour, minute, second, fraction, zone = found.groups()
+    year, month, day, hour, minute, second, fraction, zone = match.groups()
     if int(second or 0) == _LEAP_SECOND and zone is None:
         return None  # only UTC has leap seconds, and what follows them
     moment = _moment(int(year), int(month), int(day), int(hour), int(minute), int(second or 0))
@@ -84,10 +84,10 @@ def _read_iso(text: str) -> Read | None:
 
 
 def _read_rfc_2822(text: str) -> Read | None:
-    found = _RFC_2822.fullmatch(text)
-    if found is None or found[2].lower() not in _MONTHS:
+    match = _RFC_2822.fullmatch(text)
+    if match is None or match[2].lower() not in _MONTHS:
         return None
-    day, name, year, hour, minute, second, zone = found.groups()
+    day, name, year, hour, minute, second, zone = match.groups()
     if zone[0] in "+-":
         offset = _offset(zone)
     else:

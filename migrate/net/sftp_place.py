@@ -59,7 +59,7 @@ def _no_place(text: str) -> UsageError:
 
 def parse_rate(text: str) -> float:
     """Bytes a second of `5MB`, `500k`. Raises UsageError."""
-    found = _SIZE.fullmatch(text.strip().removesuffix("/s"))
-    if found is None or not float(found[1]):
+    match = _SIZE.fullmatch(text.strip().removesuffix("/s"))
+    if match is None or not float(match[1]):
         raise UsageError(f"{text!r:.40} is no rate", hint="bytes a second, such as 500k or 5MB")
-    return float(found[1]) * _UNITS[found[2].upper()]
+    return float(match[1]) * _UNITS[match[2].upper()]

@@ -17,12 +17,12 @@ _UNSAFE = re.compile(
 
 def inert_page(text: str) -> str:
     """A page of text for a terminal: its lines, colours and bold stay, every other such sign becomes its escape."""
-    return _UNSAFE.sub(lambda found: found["colour"] or _escaped(found.group()), text)
+    return _UNSAFE.sub(lambda match: match["colour"] or _escaped(match.group()), text)
 
 
 def inert_text(text: str) -> str:
     """JSON or HTML with every such sign escaped, as JSON allows for any sign in a text."""
-    return _UNSAFE.sub(lambda found: _escaped(found.group()), text)
+    return _UNSAFE.sub(lambda match: _escaped(match.group()), text)
 
 
 def _escaped(signs: str) -> str:

@@ -116,7 +116,7 @@ def marked_text(raw: Any) -> str | None:
     if data[0] != _QUOTE:
         text = data.decode("utf-8", "surrogatepass")
         text = _ESCAPE_TEXT.sub(
-            lambda found: HALF if found.lastgroup == "half" else found.group(), text
+            lambda match: HALF if match.lastgroup == "half" else match.group(), text
         )
         return text.replace(_HALF_ESCAPE.decode(), HALF)
     # Without an escape the text is its own bytes, and most are.
@@ -212,5 +212,5 @@ def _without_halves(data: bytes) -> bytes:
     if b"\\u" not in data:
         return data
     return _ESCAPE.sub(
-        lambda found: _HALF_ESCAPE if found.lastgroup == "half" else found.group(), data
+        lambda match: _HALF_ESCAPE if match.lastgroup == "half" else match.group(), data
     )
