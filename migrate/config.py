@@ -196,8 +196,8 @@ class Octolis(_Section):
 
     def totals_of(self, dataset: str) -> dict[str, str]:
         """The columns that say what a row is worth, where they have no usual name."""
-        found = self.totals.get(dataset)
-        return {} if found is None else {n: v for n, v in found if v is not None}
+        declared = self.totals.get(dataset)
+        return {} if declared is None else {n: v for n, v in declared if v is not None}
 
 
 class Target(_Section):

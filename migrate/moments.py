@@ -95,8 +95,8 @@ def is_later(first: str | None, second: str | None) -> bool | None:
 
 def _likely(moments: Mapping[str, TimeValue]) -> TimeValue | None:
     """What a text means where nothing else is known of it."""
-    found = (moments.get(convention) for convention in (DAY_FIRST, PLAIN, MONTH_FIRST))
-    return next((moment for moment in found if moment is not None), None)
+    likely = (moments.get(convention) for convention in (DAY_FIRST, PLAIN, MONTH_FIRST))
+    return next((moment for moment in likely if moment is not None), None)
 
 
 @lru_cache(maxsize=4_096)
@@ -110,9 +110,9 @@ def read_moments(text: str) -> Mapping[str, TimeValue]:
         match = pattern.fullmatch(text)
         if match is not None:
             read = {name: _of_parts(match.groupdict(), name) for name in conventions}
-            found = {name: moment for name, moment in read.items() if moment is not None}
-            if found:
-                return found
+            readable = {name: moment for name, moment in read.items() if moment is not None}
+            if readable:
+                return readable
     other = next(_of_others(text), None)
     return {} if other is None else {PLAIN: other}
 
@@ -198,9 +198,9 @@ def _of_others(text: str) -> Iterator[TimeValue]:
     elif match := _ASCTIME.fullmatch(text):
         parts = {"y": match["y"], "name": match["name"], "d": match["d"]}
         hour, minute, second = match["time"].split(":")
-        found = _of_parts({**parts, "hour": hour, "minute": minute, "second": second}, PLAIN)
-        if found is not None:
-            yield found
+        moment = _of_parts({**parts, "hour": hour, "minute": minute, "second": second}, PLAIN)
+        if moment is not None:
+            yield moment
     else:
         # Of numbers alone the reader of mail headers makes whatever fits.
         read = parsedate_to_datetime if _NAMED.search(text) else datetime.fromisoformat
@@ -221,9 +221,9 @@ def _of_epoch(text: str) -> TimeValue:
     )
 
 
-def _of_datetime(found: datetime) -> TimeValue:
-    naive = found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
-    return TimeValue((naive - _EPOCH) // timedelta(microseconds=1), found.tzinfo is not None)
+def _of_datetime(time: datetime) -> TimeValue:
+    naive = time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo else time
+    return TimeValue((naive - _EPOCH) // timedelta(microseconds=1), time.tzinfo is not None)
 
 
 def _of_object(text: str) -> Mapping[str, TimeValue]:

@@ -192,9 +192,9 @@ def _troubles_of(file: Path, shape: Shape, _inode: int, _changed: int, _size: in
 
 
 def _refuse(file: Path, shape: Shape, troubles: Iterable[str]) -> None:
-    told = list(islice(troubles, _MOST_TOLD))
-    if told:
-        what = f"{file} is not {shape.what} as this tool writes it: {'; '.join(told)}"
+    shown = list(islice(troubles, _MOST_TOLD))
+    if shown:
+        what = f"{file} is not {shape.what} as this tool writes it: {'; '.join(shown)}"
         raise Damaged(what, hint=shape.remedy)
 
 

@@ -195,12 +195,12 @@ migration/
 def shipped_mappings() -> Path:
     """The folder of mapping files that come with the tool: inside the wheel, or at the top of a clone."""
     package = Path(__file__).parent
-    found = [p for p in (package / "shipped_mappings", package.parent / "mappings") if p.is_dir()]
-    if not found:
+    folders = [p for p in (package / "shipped_mappings", package.parent / "mappings") if p.is_dir()]
+    if not folders:
         raise WorkspaceError(
             "the shipped mappings are missing from this installation", hint="install the tool again"
         )
-    return found[0]
+    return folders[0]
 
 
 def start_project(

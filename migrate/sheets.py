@@ -133,10 +133,10 @@ def _check_size(file: Path, packed: zipfile.ZipFile) -> None:
         raise UsageError(f"{file} is no workbook of Excel's", hint="save it as xlsx")
     for member in packed.infolist():
         content = packed.read(member)
-        rows = max((int(found[1]) for found in _ROW.finditer(content)), default=0)
+        rows = max((int(match[1]) for match in _ROW.finditer(content)), default=0)
         columns = 0
-        for found in _CELL.finditer(content):
-            columns, rows = max(columns, _column_of(found[1])), max(rows, int(found[2]))
+        for match in _CELL.finditer(content):
+            columns, rows = max(columns, _column_of(match[1])), max(rows, int(match[2]))
         if rows * columns > _MOST_CELLS:
             raise UsageError(
                 f"{file} has a sheet of {rows:,} rows and {columns:,} columns, too many for a list of rows",

@@ -239,12 +239,12 @@ class Workspace:
         """Names of the snapshots or plans in `folder`, oldest first (by the time the folder was begun)."""
         if not folder.is_dir():
             return []
-        found = [
+        folders = [
             p
             for p in folder.iterdir()
             if p.is_dir() and not p.is_symlink() and _NAME.fullmatch(p.name)
         ]
-        return [p.name for p in sorted(found, key=lambda p: (_begun(p), p.name))]
+        return [p.name for p in sorted(folders, key=lambda p: (_begun(p), p.name))]
 
     @contextlib.contextmanager
     def lock(self, path: Path, what: str, *, force: bool = False) -> Iterator[None]:

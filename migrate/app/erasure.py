@@ -177,8 +177,8 @@ class _Erasure:
                 parts.setdefault(name, []).append(partial(resource.frames, []))
                 beside = self._workspace.snapshots / opened.name / name
                 parts[name].append(partial(records_beside, beside, name))
-        for name, found in parts.items():
-            found.append(partial(corrected_records, self._workspace, name))
+        for name, frames in parts.items():
+            frames.append(partial(corrected_records, self._workspace, name))
         self._frames = {n: partial(one_after_another, of) for n, of in parts.items()}
         aliases = self._context.project.datatrics.source_aliases
         return find_person(

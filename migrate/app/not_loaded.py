@@ -17,8 +17,8 @@ def not_begun(plan: Plan, begun: Collection[str]) -> dict[str, int]:
     A dataset that has nothing to send is complete without a load.
     """
     counts = {
-        name: found.create + found.update + found.unknown
-        for name, found in plan.document.datasets.items()
+        name: dataset.create + dataset.update + dataset.unknown
+        for name, dataset in plan.document.datasets.items()
     }
     return {name: rows for name, rows in counts.items() if rows and name not in begun}
 

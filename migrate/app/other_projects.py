@@ -305,7 +305,7 @@ def look_up_others(
     **Raises**: ConfigError where the project is not named, or has nothing loaded.
     """
     needed = set[str]().union(*(looked_up_by(name, mappings) for name in datasets))
-    found: dict[tuple[str, str], pl.DataFrame] = {}
+    rows: dict[tuple[str, str], pl.DataFrame] = {}
     used: dict[tuple[str, str], OtherPlanUsed] = {}
     for part in parts_of(mappings[name] for name in mappings if name in needed):
         columns = lookup_columns(part)
@@ -315,13 +315,13 @@ def look_up_others(
             id_ = project.dataset_id(lookup.dataset)
             plans = _plans_to_look_in(project, lookup.project, id_)
             resource = mappings[lookup.dataset].part_of(lookup.resource).resource
-            found[part.file, name] = _rows_of(plans, id_, str(resource), sorted(columns[name]))
+            rows[part.file, name] = _rows_of(plans, id_, str(resource), sorted(columns[name]))
             for plan in plans:
-                told = sha256_file(plan.folder / PLAN_FILE)
+                sha256 = sha256_file(plan.folder / PLAN_FILE)
                 used[lookup.project, plan.name] = OtherPlanUsed(
-                    project=lookup.project, plan=plan.name, sha256=told
+                    project=lookup.project, plan=plan.name, sha256=sha256
                 )
-    return OtherRows(found, tuple(used.values()))
+    return OtherRows(rows, tuple(used.values()))
 
 
 def open_other(project: Project, project_id: str) -> Project:

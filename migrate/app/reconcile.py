@@ -151,23 +151,25 @@ def _read_back(
     return verified
 
 
-def _as_it_stands(found: DatasetReconciliation, standing: Standing) -> DatasetReconciliation:
+def _as_it_stands(reconciled: DatasetReconciliation, standing: Standing) -> DatasetReconciliation:
     """The equation in the light of what came over the plan since it was loaded."""
-    dataset = found.books.dataset
+    dataset = reconciled.books.dataset
     if standing.undone is not None and dataset in standing.undone.records:
-        return replace(found, verdict="undone")
+        return replace(reconciled, verdict="undone")
     later = [one.told for one in standing.overtaken_by if one.dataset == dataset]
     # Another plan's records are in this count, and in an equation of their own.
-    if found.difference and later:
+    if reconciled.difference and later:
         note = f"{later[0]}: what it created and merged is in the count, and in its own equation"
-        return replace(found, explanations=(*found.explanations, note))
+        return replace(reconciled, explanations=(*reconciled.explanations, note))
     undos = [one for one in standing.overtaken_by if one.dataset == dataset and one.undoes]
-    is_read_back = found.deep is not None and found.deep.verdict == "match"
-    if undos and found.verdict == "match" and not is_read_back:
+    is_read_back = reconciled.deep is not None and reconciled.deep.verdict == "match"
+    if undos and reconciled.verdict == "match" and not is_read_back:
         # An undo puts values back and leaves every record where it is, so no count shows what it took away.
         note = f"{undos[0].told}: no count shows the values that it put back; --deep reads them"
-        return replace(found, verdict="unverified", explanations=(*found.explanations, note))
-    return found
+        return replace(
+            reconciled, verdict="unverified", explanations=(*reconciled.explanations, note)
+        )
+    return reconciled
 
 
 def keep_report(context: Context, reconciliation: Reconciliation) -> None:

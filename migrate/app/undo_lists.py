@@ -67,14 +67,14 @@ class RestoredDataset:
                     yield row["masterid"], columns
 
 
-def write_lists(folder: Path, found: Sequence[DatasetUndo]) -> list[Path]:
+def write_lists(folder: Path, undos: Sequence[DatasetUndo]) -> list[Path]:
     """What the API cannot undo, as CSV files that the vendor's support can act on: dataset id and masterid.
 
     Of merged records what they held is listed, and what the record held that they went into: it is nowhere else any
     more.
     """
     files: list[Path] = []
-    for entry in found:
+    for entry in undos:
         for what, headers, rows in _lists(entry):
             files += _write_list(folder / f"undo-{what}-{entry.dataset}.csv", entry, headers, rows)
     return files

@@ -109,8 +109,8 @@ def _as_sent(project: Project | None) -> str:
     from migrate.workspace import Workspace
 
     count = 0 if project is None else read_corrections(Workspace.of(project)).height
-    told = f"{say_count(count, 'value')} put right by hand: taken by a plan, not here, where all is as it was sent"
-    return f"\n\n{told}" if count else ""
+    note = f"{say_count(count, 'value')} put right by hand: taken by a plan, not here, where all is as it was sent"
+    return f"\n\n{note}" if count else ""
 
 
 def _after_check(against: Snapshot | None, named: str | None, *, no_snapshot: bool) -> str:
@@ -222,7 +222,7 @@ def preview(
     # Only where they are needed: a broken neighbour must not stop the preview of a file that stands alone.
     if made.lookups or several:
         others = read_mappings(project.mappings)
-    found = room.preview(made, others, read, _settings(project), rows)
+    previewed = room.preview(made, others, read, _settings(project), rows)
     if show_values:
         shown = Shown(None, longest=None)
     else:
@@ -230,12 +230,12 @@ def preview(
     app.finish(
         CommandOutcome(
             command="mapping preview",
-            text=render_preview(found, shown, others.get(made.dataset) if several else None)
+            text=render_preview(previewed, shown, others.get(made.dataset) if several else None)
             + _as_sent(project),
             data={
                 "dataset": made.dataset,
                 "snapshot": opened.name,
-                **summarise_preview(found, shown),
+                **summarise_preview(previewed, shown),
             },
             next=f"migrate mapping check {file}",
         )
@@ -282,7 +282,9 @@ def _read(files: Sequence[Path], project: Project | None) -> tuple[list[Mapping]
     return mappings, [*problems, *wrong]
 
 
-def _failing(project: Project | None, against: Snapshot | None, found: list[Mapping]) -> list[str]:
+def _failing(
+    project: Project | None, against: Snapshot | None, mappings: list[Mapping]
+) -> list[str]:
     """The examples of the files that do not come out as they say."""
     from migrate.mapping.examples import failing_examples, finder
     from migrate.mapping.transform import Settings
@@ -292,7 +294,7 @@ def _failing(project: Project | None, against: Snapshot | None, found: list[Mapp
     return list(
         chain.from_iterable(
             failing_examples(made, settings, finder(made, rows_of) if rows_of else None)
-            for made in found
+            for made in mappings
         )
     )
 

@@ -84,9 +84,9 @@ class KnownState:
     latest: datetime
     recent: pl.DataFrame = field(repr=False)
 
-    def unknown(self, found: Iterable[Modified]) -> Iterator[Modified]:
+    def unknown(self, modified: Iterable[Modified]) -> Iterator[Modified]:
         """Those in a state that the plan has not read; in their order, some thousand in memory at a time."""
-        records = iter(found)
+        records = iter(modified)
         while some := list(islice(records, _PAGE_ROWS)):
             states = pl.DataFrame(
                 {"masterid": [one.masterid for one in some], "at": [one.at for one in some]},
@@ -95,9 +95,9 @@ class KnownState:
             rows = states.with_row_index("row").join(self.recent, on=["masterid", "at"], how="anti")
             yield from (some[row] for row in sorted(rows.get_column("row")))
 
-    def unseen(self, found: Iterable[Modified]) -> Iterator[Modified]:
+    def unseen(self, modified: Iterable[Modified]) -> Iterator[Modified]:
         """The same without what is older than anything that could have escaped the reading."""
-        return self.unknown(one for one in found if one.at >= self.latest - _LAG)
+        return self.unknown(one for one in modified if one.at >= self.latest - _LAG)
 
 
 def known_state(before: Sequence[Path]) -> KnownState | None:
@@ -153,13 +153,13 @@ def modified_since(
 
 
 def planned_among(
-    dataset: DatasetToLoad, found: Sequence[Modified], sent: Collection[int] = ()
+    dataset: DatasetToLoad, modified: Sequence[Modified], sent: Collection[int] = ()
 ) -> dict[str, str]:
     """By masterid the source record of each planned row that one of the modified records is, or shares a key with.
 
     `sent`: batches of which something may have been written already: a record of theirs may be our own doing.
     """
-    if not found or not dataset.rows:
+    if not modified or not dataset.rows:
         return {}
     rows = parquet.scan(dataset.records).filter(~pl.col("batch").is_in(list(sent)))
     names = rows.collect_schema().names()
@@ -169,7 +169,7 @@ def planned_among(
         source = pl.lit(None)
     hits: dict[str, str] = {}
     if "masterid" in names:
-        ids = [record.masterid for record in found]
+        ids = [record.masterid for record in modified]
         mine = (
             rows.filter(pl.col("masterid").is_in(ids))
             .select("masterid", source.alias("source"))
@@ -177,7 +177,7 @@ def planned_among(
         )
         hits |= {masterid: _named(first) for masterid, first in mine.iter_rows()}
     for key in dataset.all_keys:
-        keyed = ((_key_of(record.keys, key), record.masterid) for record in found)
+        keyed = ((_key_of(record.keys, key), record.masterid) for record in modified)
         by_key = {text: masterid for text, masterid in keyed if text is not None}
         columns = list(stored_columns(key).values())
         if not by_key or not set(columns) <= set(names):
@@ -291,7 +291,7 @@ def writes_since_reading(reader: SelectionReader, dataset: DatasetToLoad) -> For
 
 
 def not_our_own(
-    found: Sequence[Modified], settled_at: Mapping[str, float], ahead_s: float
+    modified: Sequence[Modified], settled_at: Mapping[str, float], ahead_s: float
 ) -> list[Modified]:
     """The modifications that are none of our writes: of records that we never wrote, or later than our write of them.
 
@@ -301,14 +301,14 @@ def not_our_own(
     late_s = ahead_s + _OWN_S
     return [
         record
-        for record in found
+        for record in modified
         if record.at.timestamp() > settled_at.get(record.masterid, -math.inf) + late_s
     ]
 
 
 def writes_beside_ours(
     dataset: DatasetToLoad,
-    found: Sequence[Modified],
+    modified: Sequence[Modified],
     begun: Collection[int],
     written: Collection[str],
 ) -> ForeignWrites:
@@ -317,14 +317,14 @@ def writes_beside_ours(
     `begun`: batches that are on their way; `written`: masterids that this load has written. A record of such a batch
     whose masterid nobody knows yet is taken for our own doing.
     """
-    unwritten = [record for record in found if record.masterid not in written]
+    unwritten = [record for record in modified if record.masterid not in written]
     planned = planned_among(dataset, unwritten, begun)
-    names = planned_among(dataset, found)
+    names = planned_among(dataset, modified)
     again = {
         record.masterid: names.get(record.masterid, _UNNAMED)
-        for record in found
+        for record in modified
         if record.masterid in written
     }
     in_the_plan = names.keys() | again.keys()
-    others = (record.masterid for record in found if record.masterid not in in_the_plan)
+    others = (record.masterid for record in modified if record.masterid not in in_the_plan)
     return ForeignWrites(planned, tuple(dict.fromkeys(others)), written=again)

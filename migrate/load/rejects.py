@@ -179,9 +179,9 @@ def _of_load(plan: Plan, dataset: str, view: LedgerView) -> Iterator[pl.DataFram
         yield _with_records(pl.DataFrame(rows, schema=schema, orient="row"), dataset, file)
 
 
-def _with_records(found: pl.DataFrame, dataset: str, file: Path) -> pl.DataFrame:
+def _with_records(rejects: pl.DataFrame, dataset: str, file: Path) -> pl.DataFrame:
     """The rejects of a load with what the plan's file has of their records."""
-    batches = found["batch"].unique()
+    batches = rejects["batch"].unique()
     records = (
         parquet.scan(file)
         # The file is in the order of its batches: of the others no row is read.
@@ -196,7 +196,7 @@ def _with_records(found: pl.DataFrame, dataset: str, file: Path) -> pl.DataFrame
         .filter(pl.col("batch").is_in(batches.to_list()))
     )
     joined = (
-        found.lazy()
+        rejects.lazy()
         .join(records, on=["batch", "place"], how="left", maintain_order="left")
         .unnest("first")
     )

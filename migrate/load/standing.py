@@ -188,14 +188,14 @@ def judge_standing(facts: PlanFacts) -> Standing:
     if others:
         return Standing("overtaken", Sentence("overtaken: {why}", why=others[0].told), others)
     changed = facts.changed_target if facts.left else None
-    told = changed.told if changed else ""
+    note = changed.told if changed else ""
     # A load that a gate stopped before its first request has changed nothing.
     if not facts.is_begun or (facts.left and not facts.sent):
-        return Standing("planned", told, changed_target=changed)
+        return Standing("planned", note, changed_target=changed)
     if facts.handed_over:
         text = f"{facts.handed_over:,} rows are handed over as files, and nobody has seen them in the target yet"
         return Standing("handed over", text)
-    return Standing("loading" if facts.left else "loaded", told, changed_target=changed)
+    return Standing("loading" if facts.left else "loaded", note, changed_target=changed)
 
 
 def refuse_load(plan: str, standing: Standing, remake: str) -> None:

@@ -153,14 +153,14 @@ class WriterWatch:
         every = modified_since(self.client, dataset.dataset_id, since, keys, selection, PAGE_ROWS)
         return _Seen(list(every), ahead_s)
 
-    def _unread(self, dataset: DatasetToLoad, found: list[Modified]) -> list[Modified]:
+    def _unread(self, dataset: DatasetToLoad, modified: list[Modified]) -> list[Modified]:
         """Without what the plan has read itself: a look goes back some time, and may reach behind the reading."""
-        if found and dataset.name not in self._known:
+        if modified and dataset.name not in self._known:
             self._known[dataset.name] = known_state(dataset.before)
         known = self._known.get(dataset.name)
         if known is None:
-            return found
-        return list(known.unseen(found))
+            return modified
+        return list(known.unseen(modified))
 
     def _take(self, dataset: DatasetToLoad, future: Future[_Seen]) -> GateError | None:
         name = dataset.name
@@ -187,11 +187,11 @@ class WriterWatch:
         return self.gates.judge_writes(dataset, ForeignWrites(planned=names))
 
     def _not_ours(
-        self, dataset: DatasetToLoad, found: list[Modified], ahead_s: float
+        self, dataset: DatasetToLoad, modified: list[Modified], ahead_s: float
     ) -> ForeignWrites:
         name, lessons = dataset.name, self.ledger.lessons
-        masterids = [record.masterid for record in found]
-        strangers = not_our_own(found, lessons.written_at(name, masterids), ahead_s)
+        masterids = [record.masterid for record in modified]
+        strangers = not_our_own(modified, lessons.written_at(name, masterids), ahead_s)
         written, _ = lessons.seen(name, masterids)
         return writes_beside_ours(dataset, strangers, lessons.begun_batches(name), written)
 

@@ -67,11 +67,11 @@ def failing_examples(
         return []
     file = File(mapping.file)
     document = read_yaml(read_plain(file))
-    found = []
+    failures = []
     for number, what in failed:
         place = document.place(("examples", number))
-        found.append(f"{file.name}:{place.line}:{place.column}: examples.{number}: {what}")
-    return found
+        failures.append(f"{file.name}:{place.line}:{place.column}: examples.{number}: {what}")
+    return failures
 
 
 def refuse_failing(mappings: Iterable[Mapping], settings: Settings, rows_of: RowsOf) -> None:

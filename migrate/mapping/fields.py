@@ -124,25 +124,25 @@ def missing_fields(mapping: Mapping, available: Collection[str]) -> list[str]:
 
 def lookup_columns(mapping: Mapping) -> dict[str, set[str]]:
     """By look-up, the columns of the looked-up dataset that are read."""
-    found: dict[str, set[str]] = {name: set() for name in mapping.lookups}
+    columns: dict[str, set[str]] = {name: set() for name in mapping.lookups}
     for name in used_names(mapping):
         lookup = lookup_of(mapping, name)
         if lookup is not None:
-            found[lookup].add(name.partition(".")[2])
-    return found
+            columns[lookup].add(name.partition(".")[2])
+    return columns
 
 
 def referring_columns(mapping: Mapping, lookup: str) -> dict[str, str]:
     """The columns that read a column of the looked-up row, with that one's name; of several the first counts."""
-    found: dict[str, str] = {}
+    columns: dict[str, str] = {}
     taken: set[str] = set()
     for path, name in named_uses(mapping):
         read = name.partition(".")[2]
         if path[0] != "columns" or lookup_of(mapping, name) != lookup or read in taken:
             continue
-        found.setdefault(path[1], read)
+        columns.setdefault(path[1], read)
         taken.add(read)
-    return found
+    return columns
 
 
 def fields_behind(mapping: Mapping, column: str | None, position: int | None) -> tuple[str, ...]:
@@ -159,8 +159,8 @@ def fields_behind(mapping: Mapping, column: str | None, position: int | None) ->
         names = (*rule.fields, *sql_names(rule.sql))
     else:
         return ()
-    found = (_as_corrected(mapping, name, position) for name in names)
-    return tuple(dict.fromkeys(name for name in found if name is not None))
+    corrected = (_as_corrected(mapping, name, position) for name in names)
+    return tuple(dict.fromkeys(name for name in corrected if name is not None))
 
 
 def _as_corrected(mapping: Mapping, name: str, position: int | None) -> str | None:
@@ -202,14 +202,14 @@ def unused_element_fields(
     **Shape.** By name, as `items[].colour`. `fields` are the resource's, `read` gives its rows with some of them.
     The first records alone are looked at: elements are read one by one.
     """
-    found: dict[str, float] = {}
+    shares: dict[str, float] = {}
     for each, names in _known_names(mappings).items():
         if _WHOLE in names or each not in fields:
             continue
         elements, filled = _count_filled(read([each]), each)
         left = sorted(name for name in filled if name.split(".")[0] not in names)
-        found |= {f"{each}[].{name}": filled[name] / elements for name in left}
-    return found
+        shares |= {f"{each}[].{name}": filled[name] / elements for name in left}
+    return shares
 
 
 def _known_names(mappings: Iterable[Mapping]) -> dict[str, set[str]]:

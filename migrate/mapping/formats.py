@@ -202,23 +202,23 @@ def read_format(texts: pl.Series, spelling: str, pivot: int | None = None) -> pl
 
 def _pieces(spelling: str) -> list[tuple[int, str]]:
     """The codes and the characters between, each with its place from 1; short codes written out."""
-    found: list[tuple[int, str]] = []
+    pieces: list[tuple[int, str]] = []
     at = 0
     while at < len(spelling):
         match = _CODE.match(spelling, at)
         if match is None:
-            found.append((at + 1, spelling[at]))
+            pieces.append((at + 1, spelling[at]))
             at += 1
             continue
         code = match.group()
         if code in _SHORT:
-            found += [(at + 1, inner) for _, inner in _pieces(_SHORT[code])]
+            pieces += [(at + 1, inner) for _, inner in _pieces(_SHORT[code])]
         elif code in CODES:
-            found.append((at + 1, code))
+            pieces.append((at + 1, code))
         else:
             raise BadFormat(_unknown(code, at + 1))
         at = match.end()
-    return found
+    return pieces
 
 
 def _unknown(code: str, place: int) -> str:

@@ -190,7 +190,7 @@ def _unglue(word: str) -> list[str]:
     """`newsletteroptin` as its two words; a word that is not made of known ones alone stays whole."""
     if word in _vocabulary()[0]:
         return [word]
-    found: list[str] = []
+    words: list[str] = []
     rest = word
     while rest:
         head = next(
@@ -199,6 +199,6 @@ def _unglue(word: str) -> list[str]:
         )
         if head is None:
             return [word]
-        found.append(head)
+        words.append(head)
         rest = rest[len(head) :]
-    return found
+    return words

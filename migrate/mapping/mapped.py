@@ -159,9 +159,9 @@ def _by_column(
 ) -> dict[str, dict[str, V]]:
     of_column: dict[str, list[dict[str, V]]] = {}
     for part in parts:
-        for name, found in part.items():
-            of_column.setdefault(name, []).append(found)
-    return {name: join(found) for name, found in of_column.items()}
+        for name, examples in part.items():
+            of_column.setdefault(name, []).append(examples)
+    return {name: join(examples) for name, examples in of_column.items()}
 
 
 def find_rejects(

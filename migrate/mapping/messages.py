@@ -28,17 +28,17 @@ _WANTED = {
 
 def describe(error: ValidationError, document: Document) -> list[Problem]:
     """One problem per place, each with the nearest known word where one is near."""
-    found: dict[Path, Problem] = {}
+    problems: dict[Path, Problem] = {}
     for detail in error.errors():
         path = _path_in(document.value, detail["loc"])
-        if path in found and detail["type"] != "extra_forbidden":
+        if path in problems and detail["type"] != "extra_forbidden":
             continue
         of_key = detail["type"] in {"extra_forbidden", "missing"}
-        found[path] = Problem(
+        problems[path] = Problem(
             document.place(path, of_key=of_key),
             f"{_dotted(path)}{_words(dict(detail), path, document.value)}",
         )
-    return list(found.values())
+    return list(problems.values())
 
 
 def repair(tree: Any, error: ValidationError) -> Any:

@@ -120,7 +120,7 @@ def _look_up_all(
     """The look-ups' frames, of no more records than these rows ask for."""
     base = base_rows(mapping, records)
     used = lookup_columns(mapping)
-    found = {}
+    looked_up = {}
     for name, lookup in mapping.lookups.items():
         other = others.get(lookup.dataset)
         if lookup.project is not None:
@@ -141,8 +141,8 @@ def _look_up_all(
             .unique()
         )
         part = other.part_of(lookup.resource)
-        found[name] = _look_up(part, others, read, settings, wanted, used[name])
-    return found
+        looked_up[name] = _look_up(part, others, read, settings, wanted, used[name])
+    return looked_up
 
 
 def _look_up(  # the same values for every step down a chain of look-ups

@@ -105,21 +105,21 @@ def _grouped(resource: ResourceName, survey: FieldSurvey, made: Proposal) -> dic
     return by_column
 
 
-def _why_ignore(resource: ResourceName, found: Field, is_parent: bool) -> str | None:
-    name = found.name.removeprefix(_INSIDE)
-    if is_parent and found.all_are("object"):
+def _why_ignore(resource: ResourceName, seen: Field, is_parent: bool) -> str | None:
+    name = seen.name.removeprefix(_INSIDE)
+    if is_parent and seen.all_are("object"):
         return "an object whose fields are mapped one by one"
-    if found.filled == 0:
+    if seen.filled == 0:
         return "never has a value"
     if name in IDENTITY_FIELDS[resource]:
         return "the same as id"
-    if name == "status" and found.texts and found.texts <= SYNC_STATES:
+    if name == "status" and seen.texts and seen.texts <= SYNC_STATES:
         return (
             "Magento's plug-in: how far its synchronisation is, nothing about the customer or order"
         )
     if name in BOOKKEEPING or (name == "type" and resource.startswith("content")):
         return BOOKKEEPING.get(name, BOOKKEEPING["objecttype"])
-    if found.name.startswith("item."):
+    if seen.name.startswith("item."):
         return "a name that cannot be read without `each`"
     return None
 

@@ -62,26 +62,26 @@ def rank_rows(
 
     A field is read as the column reads it that takes it; what no column reads, in every known spelling.
     """
-    found = pl.Series("_recency", [None], dtype=pl.Datetime("us")).new_from_index(0, rows.height)
+    times = pl.Series("_recency", [None], dtype=pl.Datetime("us")).new_from_index(0, rows.height)
     said: list[pl.Series] = []
     for name in mapping.collapse.order_by:
         text = without_empty(rows[FIELD + name])
         if text.null_count() == rows.height:
             continue
         said.append(text)
-        if found.null_count():
-            found = coalesce(found, _times(mapping, name, text, computed, zones))
-    if not said or not found.null_count():
+        if times.null_count():
+            times = coalesce(times, _times(mapping, name, text, computed, zones))
+    if not said or not times.null_count():
         # nearly always every row has a time, and then there is nothing to look for
         nothing = pl.Series([False]).new_from_index(0, rows.height)
         return Ranking(
-            found.rename("_recency"), nothing, rows[FIELD + mapping.collapse.order_by[0]]
+            times.rename("_recency"), nothing, rows[FIELD + mapping.collapse.order_by[0]]
         )
     texts = first_value(said)
     # a zero date is a database's way to say that there is no time: nothing to be told of
     says = texts.is_not_null() & ~texts.str.contains(ZERO).fill_null(value=False)
-    unread = found.is_null() & says
-    return Ranking(found.rename("_recency"), unread, texts)
+    unread = times.is_null() & says
+    return Ranking(times.rename("_recency"), unread, texts)
 
 
 def _times(
@@ -120,8 +120,8 @@ def rank_times(texts: pl.Series, zones: pl.Series) -> pl.Series:
     """
     # A column refuses a time with spaces around it; a ranking has nothing to gain from that.
     bare = texts.str.strip_chars()
-    found = read_datetimes(bare, zones)["value"]
-    return read_spelt(found, bare, zones, (*EPOCHS, *KNOWN_FORMATS)).rename("_recency")
+    times = read_datetimes(bare, zones)["value"]
+    return read_spelt(times, bare, zones, (*EPOCHS, *KNOWN_FORMATS)).rename("_recency")
 
 
 def read_spelt(

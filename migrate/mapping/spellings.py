@@ -64,11 +64,11 @@ def read_spelling(text: str, only: str | None = None) -> Read | None:
     readers = {"rfc_3339": _read_iso, "rfc_2822": _read_rfc_2822, "php_date": _read_php}
     for reader in readers.values() if only is None else (readers[only],):
         try:
-            found = reader(text)
+            read = reader(text)
         except (ValueError, OverflowError):
             continue
-        if found is not None:
-            return found
+        if read is not None:
+            return read
     return None
 
 
@@ -112,10 +112,10 @@ def _read_php(text: str) -> Read | None:
     date, zone = value.get("date"), value.get("timezone")
     if not isinstance(date, str) or not isinstance(zone, str):
         return None
-    found = _read_iso(date)
-    if found is None or found[1] is not None:
+    read = _read_iso(date)
+    if read is None or read[1] is not None:
         return None
-    local, _, dropped = found
+    local, _, dropped = read
     if zone[:1] in {"+", "-"}:
         return local, _offset(zone), dropped
     if zone in _PHP_NAMES:

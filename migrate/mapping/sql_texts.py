@@ -36,15 +36,15 @@ def _concat(worker: Worker, node: Node) -> Worked:
 
 def _concat_ws(worker: Worker, node: Node) -> Worked:
     separator, *parts = worker.all(node, "text")
-    found = parts[0].value
+    joined = parts[0].value
     for part in parts[1:]:
-        both = pl.concat_str(found, separator.value, part.value)
-        found = (
+        both = pl.concat_str(joined, separator.value, part.value)
+        joined = (
             pl.when(part.value.is_null())
-            .then(found)
-            .otherwise(pl.when(found.is_null()).then(part.value).otherwise(both))
+            .then(joined)
+            .otherwise(pl.when(joined.is_null()).then(part.value).otherwise(both))
         )
-    value = pl.when(separator.value.is_not_null()).then(found.fill_null(""))
+    value = pl.when(separator.value.is_not_null()).then(joined.fill_null(""))
     return Worked(value, any_fails([separator, *parts]))
 
 
@@ -110,13 +110,13 @@ def _substr(worker: Worker, node: Node) -> Worked:
     first = pl.max_horizontal(start, pl.lit(1, dtype=WIDE))
     known = text.value.is_not_null() & start.is_not_null()
     if len(numbers) == 1:
-        found = text.value.str.slice(_count(first - 1), _count(pl.lit(_LONGEST, dtype=WIDE)))
-        return Worked(pl.when(known).then(found), any_fails([text, *numbers]))
+        part = text.value.str.slice(_count(first - 1), _count(pl.lit(_LONGEST, dtype=WIDE)))
+        return Worked(pl.when(known).then(part), any_fails([text, *numbers]))
     length = numbers[1].value
     known = known & length.is_not_null()
-    found = text.value.str.slice(_count(first - 1), _count(start + length - first))
+    part = text.value.str.slice(_count(first - 1), _count(start + length - first))
     negative = known & (length < pl.lit(0, dtype=WIDE))
-    return Worked(pl.when(known & ~negative).then(found), any_fails([text, *numbers], negative))
+    return Worked(pl.when(known & ~negative).then(part), any_fails([text, *numbers], negative))
 
 
 def _count(number: pl.Expr) -> pl.Expr:
@@ -130,12 +130,12 @@ def _side(worker: Worker, node: Node) -> Worked:
     zero = pl.lit(0, dtype=WIDE)
     if node.op == "left":
         kept = pl.when(wanted < zero).then(length + wanted).otherwise(wanted)
-        found = text.value.str.slice(pl.lit(0, dtype=pl.Int64), _count(kept))
+        side = text.value.str.slice(pl.lit(0, dtype=pl.Int64), _count(kept))
     else:
         skipped = pl.when(wanted < zero).then(zero - wanted).otherwise(length - wanted)
-        found = text.value.str.slice(_count(skipped), pl.lit(_LONGEST, dtype=pl.Int64))
+        side = text.value.str.slice(_count(skipped), pl.lit(_LONGEST, dtype=pl.Int64))
     known = text.value.is_not_null() & wanted.is_not_null()
-    return Worked(pl.when(known).then(found), any_fails([text, count]))
+    return Worked(pl.when(known).then(side), any_fails([text, count]))
 
 
 def _pad(worker: Worker, node: Node) -> Worked:
@@ -170,8 +170,8 @@ def _split_part(worker: Worker, node: Node) -> Worked:
         empty = pl.when(part.value.is_not_null()).then(pl.lit(""))
         return Worked(part.value if abs(place) == 1 else empty, part.fails)
     pieces = part.value.str.split(separator)
-    found = pieces.list.get(place - 1 if place > 0 else place, null_on_oob=True).fill_null("")
-    return Worked(pl.when(part.value.is_not_null()).then(found), part.fails)
+    piece = pieces.list.get(place - 1 if place > 0 else place, null_on_oob=True).fill_null("")
+    return Worked(pl.when(part.value.is_not_null()).then(piece), part.fails)
 
 
 def _to_boolean(worker: Worker, node: Node) -> Worked:

@@ -66,8 +66,8 @@ def read_phone(text: str, region: str) -> tuple[str | None, str | None]:
     whole = _valid(_with_plus(text, region), region)
     if national and whole and national != whole:
         return None, AMBIGUOUS
-    found = national or whole
-    return (found, None) if found else (None, NOT_A_NUMBER)
+    number = national or whole
+    return (number, None) if number else (None, NOT_A_NUMBER)
 
 
 def refuse_region(region: object) -> str | None:
@@ -163,9 +163,9 @@ def strip_html(text: str) -> str:
     parser = LexborHTMLParser("<body>" + "".join([*pieces, _shield(text[at:])]))
     if parser.body is None:
         return ""
-    found: list[str] = []
-    _gather(parser.body, found)
-    return " ".join("".join(found).split())
+    texts: list[str] = []
+    _gather(parser.body, texts)
+    return " ".join("".join(texts).split())
 
 
 def _parts_words(markup: str) -> bool:
@@ -194,13 +194,13 @@ def _escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;")
 
 
-def _gather(node: LexborNode, found: list[str]) -> None:
+def _gather(node: LexborNode, texts: list[str]) -> None:
     """The texts under a node, in order. A loop and a stack: a page may be nested deeper than Python may call."""
     stack = [node]
     while stack:
         this = stack.pop()
         if this.tag == "-text":
-            found.append(this.text_content or "")
+            texts.append(this.text_content or "")
         elif this.tag not in _HIDDEN and this.tag != "-comment":
             stack.extend(reversed(_children(this)))
 

@@ -187,15 +187,15 @@ def _tables(
     part: Mapping, datasets: Dict[str, Mapping], made: Made
 ) -> dict[str, pl.DataFrame | None]:
     """The frames of a file's look-ups, None where the dataset is not there to look at."""
-    found: dict[str, pl.DataFrame | None] = {}
+    tables: dict[str, pl.DataFrame | None] = {}
     for name, lookup in part.lookups.items():
         if lookup.project is None:
             other = datasets.get(lookup.dataset)
         else:
             other = None
         resource = other.part_of(lookup.resource).resource if other else ""
-        found[name] = None if other is None else made.get((lookup.dataset, resource))
-    return found
+        tables[name] = None if other is None else made.get((lookup.dataset, resource))
+    return tables
 
 
 def _count_answers(trial: Trial, name: str, texts: pl.Series) -> None:
@@ -336,9 +336,12 @@ def _of_elements(texts: pl.Series, name: str) -> pl.Series:
 
 def refuse_contradicted(mappings: Iterable[Mapping], read: ReadResource) -> None:
     """Raises MappingError where a field's values contradict a column's reading of its numbers."""
-    found = find_contradictions(mappings, read)
-    if found:
+    contradictions = find_contradictions(mappings, read)
+    if contradictions:
         raise MappingError(
-            [f"{Path(one.mapping.file).name}: columns.{one.column}: {one.says()}" for one in found],
+            [
+                f"{Path(one.mapping.file).name}: columns.{one.column}: {one.says()}"
+                for one in contradictions
+            ],
             hint="correct the file, then: migrate mapping check",
         )

@@ -356,9 +356,9 @@ def _until(moment: str, now: str) -> float:
 def parse_date(text: str) -> datetime | None:
     """A moment as HTTP writes it, in UTC where it names no zone (asctime); None for what is no date."""
     try:
-        found = parsedate_to_datetime(text)
+        moment = parsedate_to_datetime(text)
     except (TypeError, ValueError, OverflowError, IndexError):
         return None
-    if found.tzinfo is None:
-        return found.replace(tzinfo=UTC)
-    return found
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    return moment

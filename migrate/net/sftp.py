@@ -409,8 +409,8 @@ class _HostKeys:
 
     def knows(self, host: str, port: int) -> bool:
         """Whether there is any key of this server."""
-        found = self.ssh.match_known_hosts(self.known, host, "", port)
-        return bool(found[0])
+        trusted = self.ssh.match_known_hosts(self.known, host, "", port)
+        return bool(trusted[0])
 
     def client(self) -> Any:
         """What asyncssh asks about a key that the known hosts do not have."""

@@ -287,8 +287,8 @@ def _compare_column(sides: _Sides, columns: ComparedColumns, name: str) -> _Colu
         if len(places):
             other = pair.filter(mark)
             few = places.head(SAMPLES_A_COLUMN - min(counted, SAMPLES_A_COLUMN))
-            told = pair[few].with_columns((few + start).alias("place"))
-            samples.append(_samples(told, name, dtype))
+            examples = pair[few].with_columns((few + start).alias("place"))
+            samples.append(_samples(examples, name, dtype))
             recipes = explaining(dtype, other, recipes)
             is_spelling = is_spelling and is_spelling_only(other, dtype)
             counted += len(places)

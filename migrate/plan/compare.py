@@ -96,7 +96,7 @@ def differing(pairs: pl.DataFrame, dtype: pl.DataType) -> pl.Series:
     return unsure.scatter(places.filter(~looked_at), False)
 
 
-def _plainly_same(held: pl.Series, dtype: pl.DataType) -> pl.Expr:
+def _plainly_same(texts: pl.Series, dtype: pl.DataType) -> pl.Expr:
     """True where `new` and `old` are surely the same value; false or null says nothing."""
     new = pl.col("new")
     old = pl.col("old")
@@ -108,7 +108,7 @@ def _plainly_same(held: pl.Series, dtype: pl.DataType) -> pl.Expr:
         return new == old.cast(dtype, strict=False)
     if dtype.is_numeric():
         return comparable(new, dtype) == old.cast(_EXACT, strict=False)
-    spelling = _spelling(held)
+    spelling = _spelling(texts)
     if spelling:
         read = old.str.to_datetime(spelling, time_unit="us", strict=False)
     else:
@@ -116,13 +116,13 @@ def _plainly_same(held: pl.Series, dtype: pl.DataType) -> pl.Expr:
     return comparable(new, dtype) == read
 
 
-def _spelling(held: pl.Series) -> str | None:
+def _spelling(texts: pl.Series) -> str | None:
     """The spelling of the first time in the target's column, None where it is none of the usual ones."""
-    filled = (held != "").fill_null(value=False)
+    filled = (texts != "").fill_null(value=False)
     place = filled.arg_max()
     if place is None or not filled[place]:
         return None
-    first = held[place : place + 1]
+    first = texts[place : place + 1]
     spellings = (
         s
         for s in _SPELLINGS

@@ -230,7 +230,11 @@ def _listed(sizes: pl.DataFrame, what: str, key: str) -> pl.DataFrame:
 
 
 def look_alike_warnings(
-    rows: PlanTable, labels: Labels, held: PlanTable | None, key: Sequence[str], own_rows: int
+    rows: PlanTable,
+    labels: Labels,
+    target_rows: PlanTable | None,
+    key: Sequence[str],
+    own_rows: int,
 ) -> tuple[str, ...]:
     """What to know of look-alike keys; `own_rows`: planned rows whose key looks like another planned row's."""
     warnings = []
@@ -242,10 +246,10 @@ def look_alike_warnings(
                 count=own_rows,
             )
         )
-    if held is None:
+    if target_rows is None:
         there = 0
     else:
-        there = _new_beside(rows, labels, held, key)
+        there = _new_beside(rows, labels, target_rows, key)
     if there:
         warnings.append(
             Sentence(

@@ -118,11 +118,11 @@ class Aligned:
         for number, store in enumerate(self.buckets.stores):
             start = number * self.rows
             height = min(self.rows, self.height - start)
-            held = pl.concat([_schema_of(names), *store.frames([_PLACE, *names])])
+            rows = pl.concat([_schema_of(names), *store.frames([_PLACE, *names])])
             order = nowhere(height).scatter(
-                held[_PLACE] - start, pl.int_range(held.height, dtype=pl.UInt32, eager=True)
+                rows[_PLACE] - start, pl.int_range(rows.height, dtype=pl.UInt32, eager=True)
             )
-            yield held.select(pl.col(names).gather(order))
+            yield rows.select(pl.col(names).gather(order))
 
     def at(self, names: Sequence[str], places: pl.Series) -> pl.DataFrame:
         """Columns of a few rows by the places of their planned rows, in the order of these."""

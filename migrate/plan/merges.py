@@ -57,7 +57,7 @@ class Planned:
 
 def forecast_merges(
     planned: Planned,
-    held: PlanTable | None,
+    target_rows: PlanTable | None,
     columns: ComparedColumns,
     alternatives: Sequence[Sequence[str]],
     *,
@@ -82,9 +82,9 @@ def forecast_merges(
         return Forecasted(
             MergeForecast(keys=counted), pl.DataFrame(schema=CLUSTER_SCHEMA), odd_rows
         )
-    shares = _shares(planned, held, merging, columns.types)
+    shares = _shares(planned, target_rows, merging, columns.types)
     members = _members(shares, planned)
-    clusters = _describe(members, shares, planned, held, columns)
+    clusters = _describe(members, shares, planned, target_rows, columns)
     return Forecasted(_count(members, counted), clusters, odd_rows)
 
 
@@ -115,7 +115,7 @@ def _key_text(parts: Sequence[pl.Expr]) -> pl.Expr:
 
 def _shares(
     planned: Planned,
-    held: PlanTable | None,
+    target_rows: PlanTable | None,
     merging: Sequence[Sequence[str]],
     types: Mapping[str, pl.DataType],
 ) -> pl.DataFrame:
@@ -125,20 +125,20 @@ def _shares(
     of.
     """
     shares = [pl.DataFrame(schema={"node": pl.Int64, "through": pl.String, "value": pl.String})]
-    beyond = _rows_beyond(planned, held)
+    beyond = _rows_beyond(planned, target_rows)
     for key in merging:
-        values = _Values(planned, held, beyond, {name: types[name] for name in key}).shared()
+        values = _Values(planned, target_rows, beyond, {name: types[name] for name in key}).shared()
         nodes = values.unique(["node", "value"], maintain_order=True)
         shared = nodes.filter(pl.col("node").len().over("value") > 1)
         shares.append(shared.select("node", pl.lit(", ".join(key)).alias("through"), "value"))
     return pl.concat(shares)
 
 
-def _rows_beyond(planned: Planned, held: PlanTable | None) -> pl.Series:
+def _rows_beyond(planned: Planned, target_rows: PlanTable | None) -> pl.Series:
     """Which of the target's rows no planned row has the key of."""
-    if held is None:
+    if target_rows is None:
         return pl.Series(dtype=pl.Boolean)
-    beyond = pl.repeat(value=True, n=held.height, eager=True)
+    beyond = pl.repeat(value=True, n=target_rows.height, eager=True)
     return beyond.scatter(planned.labels.matches.drop_nulls(), False)
 
 
@@ -278,7 +278,7 @@ def _describe(
     members: pl.DataFrame,
     shares: pl.DataFrame,
     planned: Planned,
-    held: PlanTable | None,
+    target_rows: PlanTable | None,
     columns: ComparedColumns,
 ) -> pl.DataFrame:
     """One row per record in a cluster, the largest cluster first; `through` and `value`: the first that it shares."""
@@ -294,7 +294,7 @@ def _describe(
     ours = rows_at(planned.rows, ["_key"], nodes).select(nodes, "_key")
     named = listed.join(ours, on="node", how="left", maintain_order="left")
     there = _names_there(
-        named.filter(~pl.col("is_planned")).get_column("node") - count, held, columns
+        named.filter(~pl.col("is_planned")).get_column("node") - count, target_rows, columns
     )
     named = named.join(
         there.with_columns(pl.col("node") + count), on="node", how="left", maintain_order="left"
@@ -315,14 +315,14 @@ def _describe(
 
 
 def _names_there(
-    places: pl.Series, held: PlanTable | None, columns: ComparedColumns
+    places: pl.Series, target_rows: PlanTable | None, columns: ComparedColumns
 ) -> pl.DataFrame:
     """`node, held_key, held_masterid` of rows of the target."""
     schema = {"node": pl.Int64, "held_key": pl.String, "held_masterid": pl.String}
-    if held is None or not len(places):
+    if target_rows is None or not len(places):
         return pl.DataFrame(schema=schema)
-    texts = rows_at(held, [*columns.key, MASTERID], places)
-    parts = [pl.col(name).fill_null("") for name in columns.key if name in held.names]
+    texts = rows_at(target_rows, [*columns.key, MASTERID], places)
+    parts = [pl.col(name).fill_null("") for name in columns.key if name in target_rows.names]
     if parts:
         key = pl.concat_str(parts, separator=", ")
     else:

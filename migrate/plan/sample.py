@@ -207,9 +207,9 @@ class HangingTogether:
     def _opened(self, resource: str) -> SnapshotResource | None:
         return self.snapshot.resource(resource)
 
-    def _add(self, resource: str, found: Sequence[pl.DataFrame]) -> None:
+    def _add(self, resource: str, frames: Sequence[pl.DataFrame]) -> None:
         known = self.inside.get(resource, pl.DataFrame(schema=IDENTITIES))
-        self.inside[resource] = _once([known, *found])
+        self.inside[resource] = _once([known, *frames])
 
 
 def _looked_up(frame: pl.DataFrame, lookup: Lookup) -> pl.DataFrame:

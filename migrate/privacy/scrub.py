@@ -33,11 +33,11 @@ class Veil:
         """`text` with its unknown words masked; line ends and punctuation stay."""
         return _WORD.sub(self._replace, text)
 
-    def _replace(self, found: re.Match[str]) -> str:
-        word = found.group()
+    def _replace(self, match: re.Match[str]) -> str:
+        word = match.group()
         core = word.rstrip(_TRAILING)
         # In a path every number may be somebody's id.
-        is_in_path = found.start() > 0 and found.string[found.start() - 1] == "/"
+        is_in_path = match.start() > 0 and match.string[match.start() - 1] == "/"
         if self._is_known(core, is_in_path):
             return word
         return self._mask(core) + word[len(core) :]

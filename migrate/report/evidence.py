@@ -29,15 +29,15 @@ def render_evidence(made: Evidence) -> str:
     )
 
 
-def summarise_signature(found: Signature | None) -> dict[str, Any] | None:
+def summarise_signature(signature: Signature | None) -> dict[str, Any] | None:
     """A signature as JSON."""
-    if found is None:
+    if signature is None:
         return None
     return {
-        "file": str(found.file),
-        "key": found.key,
-        "signer": found.signer,
-        "problem": found.problem,
+        "file": str(signature.file),
+        "key": signature.key,
+        "signer": signature.signer,
+        "problem": signature.problem,
     }
 
 

@@ -165,19 +165,20 @@ def _rejects(document: PlanDocument) -> str:
     return render_rejects_of(sorted(rules, key=lambda entry: (-entry[3], entry[0], entry[1])))
 
 
-def render_rejects_of(found: Sequence[tuple[str, str, str, int, str]]) -> str:
+def render_rejects_of(rejects: Sequence[tuple[str, str, str, int, str]]) -> str:
     """A table of rejected rows by the rule they broke: dataset, rule, column, rows, what the rule says."""
-    if not found:
+    if not rejects:
         return ""
     heads = ["dataset", "rule", "rows", "what it says"]
-    if any(column for _, _, column, _, _ in found):
+    if any(column for _, _, column, _, _ in rejects):
         rows: list[Row] = [
-            [name, rule, column, count, says] for name, rule, column, count, says in found[:_RULES]
+            [name, rule, column, count, says]
+            for name, rule, column, count, says in rejects[:_RULES]
         ]
         return "Rejected rows, by the rule they broke:\n" + render_table(
             [*heads[:2], "column", *heads[2:]], rows
         )
-    rows = [[name, rule, count, says] for name, rule, _, count, says in found[:_RULES]]
+    rows = [[name, rule, count, says] for name, rule, _, count, says in rejects[:_RULES]]
     return "Rejected rows, by the rule they broke:\n" + render_table(heads, rows)
 
 
@@ -186,10 +187,10 @@ def _shared_keys(plan: Plan, dataset: str) -> list[dict[str, Any]]:
     return shared_keys(plan, dataset, shown_of(plan, dataset, shown), _KEYS)
 
 
-def render_shared_keys(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+def render_shared_keys(shared: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     """A table of the keys that most rows share, by dataset: those rows become one."""
     rows: list[Row] = []
-    for name, keys in found.items():
+    for name, keys in shared.items():
         rows.extend(
             [name, key["columns"], inert(str(key["value"])), key["rows"], _WHOSE[str(key["what"])]]
             for key in keys

@@ -118,13 +118,13 @@ class _WithMore(SnapshotResource):
             yield frame
             position += frame.height
         for frame in self.base.frames(names, raw=raw):
-            found = frame.join(
+            corrected = frame.join(
                 self.more, on=IDENTITY, how="semi", nulls_equal=True, maintain_order="left"
             )
-            if found.height:
-                at = pl.int_range(position, position + found.height, dtype=pl.Int64)
-                yield found.with_columns(at.alias(POSITION))
-            position += found.height
+            if corrected.height:
+                at = pl.int_range(position, position + corrected.height, dtype=pl.Int64)
+                yield corrected.with_columns(at.alias(POSITION))
+            position += corrected.height
 
     def is_only_in_raw(self, name: str) -> bool:
         """Whether it is in one of both."""
@@ -285,11 +285,11 @@ def _more_of(
 
 def _records_among(resource: SnapshotResource, asked: pl.DataFrame) -> pl.DataFrame:
     """The identities of a resource's records that are among those asked for, one row a record."""
-    found = [asked.clear()]
+    frames = [asked.clear()]
     for frame in resource.frames([], raw=False) if asked.height else ():
         mine = frame.select(IDENTITY)
-        found.append(mine.join(asked, on=IDENTITY, how="semi", nulls_equal=True))
-    return pl.concat(found)
+        frames.append(mine.join(asked, on=IDENTITY, how="semi", nulls_equal=True))
+    return pl.concat(frames)
 
 
 def _changes_of(corrections: pl.DataFrame) -> dict[Who, list[Change]]:

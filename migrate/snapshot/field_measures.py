@@ -159,7 +159,7 @@ class Extremes:
         return FieldRange(kind, ends.values, ends.least[1], ends.most[1], zones_mixed)
 
 
-def _number_ends(found: pl.DataFrame) -> pl.DataFrame:
+def _number_ends(values: pl.DataFrame) -> pl.DataFrame:
     """Per field: how many numbers, how many of them are no texts, and what may be the least or the most of them.
 
     A binary float tells far apart from near; which one of those that share the outermost float lies further out, their
@@ -171,7 +171,7 @@ def _number_ends(found: pl.DataFrame) -> pl.DataFrame:
     # 7e200040 as a text is the id of something.
     has_exponent = pl.col("value").str.contains("[eE]")
     return (
-        found.lazy()
+        values.lazy()
         .filter(pl.col("value").str.contains(NUMBER) & ~(is_text & has_exponent))
         .with_columns(pl.col("value").cast(pl.Float64, strict=False).alias("near"))
         .group_by("field")
@@ -184,11 +184,11 @@ def _number_ends(found: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _time_ends(found: pl.DataFrame) -> pl.DataFrame:
+def _time_ends(values: pl.DataFrame) -> pl.DataFrame:
     """Per field: how many times, how many with a zone, and the first and the last, each as moment and text."""
     value, moment = pl.col("value"), pl.col("moment")
     return (
-        found.lazy()
+        values.lazy()
         .filter(value.str.contains(MOMENT))
         .with_columns(value.str.extract_groups(MOMENT).alias("part"))
         .unnest("part")

@@ -258,8 +258,8 @@ def _tally(values: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _months(found: pl.DataFrame) -> pl.DataFrame:
-    moments = found.filter(pl.col("value").str.contains(MOMENT))
+def _months(values: pl.DataFrame) -> pl.DataFrame:
+    moments = values.filter(pl.col("value").str.contains(MOMENT))
     return moments.group_by("field", pl.col("value").str.slice(0, 7).alias("month")).len()
 
 

@@ -219,10 +219,10 @@ def spread(values: Sequence[str | None], column: SnapshotColumn, height: int) ->
     """The values of a column's literals, one for each of `height` rows."""
     if column.rows is None:
         return list(values)
-    found: list[str | None] = [None] * height
+    texts: list[str | None] = [None] * height
     for row, value in zip(column.rows, values, strict=True):
-        found[row] = value
-    return found
+        texts[row] = value
+    return texts
 
 
 def _dense_series(columns: Mapping[str, SnapshotColumn]) -> tuple[dict[str, pl.Series], int]:
@@ -247,8 +247,8 @@ def _sparse_series(
     values = {n: value_list(column) for n, column in columns.items() if n not in plain}
     nothing = pl.Series([None], dtype=pl.String).new_from_index(0, height)
     series = {
-        name: nothing.clone().scatter(columns[name].rows or [], pl.Series(found, dtype=pl.String))
-        for name, (found, _) in values.items()
+        name: nothing.clone().scatter(columns[name].rows or [], pl.Series(texts, dtype=pl.String))
+        for name, (texts, _) in values.items()
     }
     end = 0
     together = [column_of(list(chain.from_iterable(c.literals for c in plain.values())))]

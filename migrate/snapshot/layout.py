@@ -204,13 +204,13 @@ def files_of(manifest: Manifest) -> list[FileEntry]:
 
     A manifest in a shared store may be anybody's, and its files are written and removed here by their paths.
     """
-    found = list(chain.from_iterable(sealed.files for sealed in manifest.resources.values()))
-    for entry in found:
+    files = list(chain.from_iterable(sealed.files for sealed in manifest.resources.values()))
+    for entry in files:
         if not _FILE.fullmatch(entry.path):
             raise Damaged(
                 f"snapshot {manifest.name}: its manifest names {entry.path!r:.80}, which is no file of one"
             )
-    return found
+    return files
 
 
 def read_file(path: Path, kind: type[T], what: str) -> T:
@@ -229,9 +229,9 @@ def read_file(path: Path, kind: type[T], what: str) -> T:
 
 def _check_format(path: Path, data: bytes) -> None:
     # By itself and first: a file of another format may not even have the fields of this one.
-    found = msgspec.json.decode(data)
-    if isinstance(found, Mapping):
-        version = found.get("format", FORMAT)
+    document = msgspec.json.decode(data)
+    if isinstance(document, Mapping):
+        version = document.get("format", FORMAT)
     else:
         version = FORMAT
     if version != FORMAT:

@@ -122,8 +122,8 @@ class RecordFields:
         if picked is not None:
             yield from ((key, None, literals) for key, literals in picked if any(literals))
         elif keys:
-            found = _by_member(self._objects(items))
-            yield from (member for member in found if member[0] in keys)
+            by_name = _by_member(self._objects(items))
+            yield from (member for member in by_name if member[0] in keys)
 
     def _is_folded(self, prefix: str, objects: Sequence[Members]) -> bool:
         """Whether these objects' keys are ids; noted, if so."""
@@ -233,10 +233,10 @@ def _literals(column: SnapshotColumn, height: int) -> Sequence[Literal]:
     """A column's literals, one for each row."""
     if column.rows is None:
         return column.literals
-    found: list[Literal] = [_ABSENT] * height
+    literals: list[Literal] = [_ABSENT] * height
     for row, literal in zip(column.rows, column.literals, strict=True):
-        found[row] = literal
-    return found
+        literals[row] = literal
+    return literals
 
 
 @cache

@@ -75,11 +75,11 @@ class Objects:
                 obstore.put(self._store, path, data, mode="create")
             except (AlreadyExistsError, NotSupportedError) as error:
                 # The answer to a first try may have been lost on the way: what is there can be ours.
-                held = self.get(path)
-                if held is None and isinstance(error, NotSupportedError):
+                stored = self.get(path)
+                if stored is None and isinstance(error, NotSupportedError):
                     self.put(path, data)
                     return True
-                return held == data
+                return stored == data
             return True
 
     def sizes(self, folder: str) -> dict[str, int]:
@@ -87,8 +87,8 @@ class Objects:
         import obstore
 
         with _translated(self.url, folder):
-            found = list(chain.from_iterable(obstore.list(self._store, f"{folder}/")))
-        return {str(entry["path"]): int(entry["size"]) for entry in found}
+            entries = list(chain.from_iterable(obstore.list(self._store, f"{folder}/")))
+        return {str(entry["path"]): int(entry["size"]) for entry in entries}
 
     def folders(self) -> list[str]:
         """The names of the folders right below the URL."""

@@ -173,12 +173,14 @@ class Snapshot:
 
     def rows_of(self, resource: str, fields: Collection[str]) -> Iterator[pl.DataFrame]:
         """The rows of a resource with some of its fields; none where the snapshot was made without it."""
-        found = self.resources.get(resource)
-        known = [name for name in fields if found is not None and name in found.columns]
+        resource_rows = self.resources.get(resource)
+        known = [
+            name for name in fields if resource_rows is not None and name in resource_rows.columns
+        ]
         raw = "_raw" in fields
-        if found is None or not (known or raw):
+        if resource_rows is None or not (known or raw):
             return iter(())
-        return found.frames([name for name in known if name != "_raw"], raw=raw)
+        return resource_rows.frames([name for name in known if name != "_raw"], raw=raw)
 
 
 @dataclass(frozen=True)
@@ -327,13 +329,13 @@ def _trouble_of(path: Path, part: FileEntry) -> str | None:
         trouble = _trouble_with(now.st_size, part)
         if trouble:
             return trouble
-        found = _sha256_of(path, now.st_ino, now.st_mtime_ns, now.st_size)
+        sha256 = _sha256_of(path, now.st_ino, now.st_mtime_ns, now.st_size)
     except FileNotFoundError:
         return "is missing"
     except OSError as error:
         return f"cannot be read: {error.strerror or error}"
-    if found != part.sha256:
-        return f"has SHA-256 {found[:16]}…, its manifest says {part.sha256[:16]}…"
+    if sha256 != part.sha256:
+        return f"has SHA-256 {sha256[:16]}…, its manifest says {part.sha256[:16]}…"
     if path.suffix == ".parquet":
         parquet.check_columns(path)
     return None

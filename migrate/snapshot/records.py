@@ -131,9 +131,9 @@ def identify_page(number: int, items: Sequence[bytes], fields: IdentityFields) -
     plain = _plain_identities(items, fields)
     if plain is not None:
         return Identified([number] * rows, *plain, list(items))
-    found = RecordFields(items, frozenset(fields.id) | frozenset(fields.source))
-    sources = [found.value_list(name) for name in fields.source if name in found.columns]
-    ids = [_identities(found, name) for name in fields.id if name in found.columns]
+    columns = RecordFields(items, frozenset(fields.id) | frozenset(fields.source))
+    sources = [columns.value_list(name) for name in fields.source if name in columns.columns]
+    ids = [_identities(columns, name) for name in fields.id if name in columns.columns]
     return Identified(
         [number] * rows, _first_filled(sources, rows), _first_filled(ids, rows), list(items)
     )
@@ -164,9 +164,9 @@ def add_fields(records: Identified, chosen: ChosenColumns | None = None) -> Pars
 
 def pick_fields(items: Sequence[bytes], names: Sequence[str]) -> pl.DataFrame:
     """These fields of records, as text; null throughout where no record has one."""
-    found = RecordFields(items, frozenset(names))
+    columns = RecordFields(items, frozenset(names))
     nothing: list[str | None] = [None] * len(items)
-    values = {n: found.value_list(n) if n in found.columns else nothing for n in names}
+    values = {n: columns.value_list(n) if n in columns.columns else nothing for n in names}
     return pl.DataFrame(values, schema=dict.fromkeys(names, pl.String))
 
 

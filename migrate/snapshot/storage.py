@@ -106,14 +106,14 @@ class SnapshotStore:
         path = f"{name}/{MANIFEST}"
         if self.objects.create(path, manifest):
             return manifest
-        held = self.objects.get(path) or b""
+        stored = self.objects.get(path) or b""
         # A run that was killed right after writing it, at another time of the clock, is the same snapshot.
-        if not held or _decoded(held).resources != _decoded(manifest).resources:
+        if not stored or _decoded(stored).resources != _decoded(manifest).resources:
             raise Locked(
                 f"{self.objects.url} has another snapshot {name}, finished by another extract",
                 hint="give the snapshot another name: migrate extract --snapshot NEW-NAME",
             )
-        return held
+        return stored
 
     def remove_copies(self, folder: Path) -> None:
         """Removes from the workspace the parts that the store has as well, unless copies are kept.
@@ -177,10 +177,10 @@ class SnapshotStore:
         """Puts there what was changed in the workspace on purpose: changed parts, then the manifest."""
         manifest = (folder / MANIFEST).read_bytes()
         path = f"{folder.name}/{MANIFEST}"
-        held = self.objects.get(path)
-        if held in (None, manifest):
+        stored = self.objects.get(path)
+        if stored in (None, manifest):
             return
-        before = {entry.path: entry.sha256 for entry in files_of(_decoded(held))}
+        before = {entry.path: entry.sha256 for entry in files_of(_decoded(stored))}
         for entry in files_of(_decoded(manifest)):
             if before.get(entry.path) != entry.sha256:
                 self._send(folder, entry, None)
@@ -210,18 +210,18 @@ def list_stored(workspace: Workspace) -> tuple[FileEntry, ...]:
     """The parts that the object store holds of the workspace's snapshots; `path` is the whole URL."""
     store = store_of(workspace)
     if store:
-        found = [*_stored(store, workspace), *_half_put(store, workspace)]
+        stored = [*_stored(store, workspace), *_half_put(store, workspace)]
     else:
-        found = []
-    return tuple(replace(entry, path=f"{workspace.snapshots_at}/{path}") for path, entry in found)
+        stored = []
+    return tuple(replace(entry, path=f"{workspace.snapshots_at}/{path}") for path, entry in stored)
 
 
 def erase_stored(workspace: Workspace) -> None:
     """Removes the parts from the object store; the manifests, which hold counts and hashes, stay."""
     store = store_of(workspace)
     if store:
-        found = [*_stored(store, workspace), *_half_put(store, workspace)]
-        store.objects.delete([path for path, _entry in found])
+        stored = [*_stored(store, workspace), *_half_put(store, workspace)]
+        store.objects.delete([path for path, _entry in stored])
 
 
 def bring_copies(workspace: Workspace) -> None:

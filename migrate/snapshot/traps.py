@@ -84,16 +84,16 @@ def find_traps(
     rows: int,
 ) -> list[Trap]:
     """The traps of a resource, from how often their signs were seen."""
-    found = _id_schemes(id_shapes)
+    traps = _id_schemes(id_shapes)
     if tally is None:
-        return found
+        return traps
     by_field = tally.group_by("field", maintain_order=True).agg(pl.exclude(pl.String).sum())
     for row in by_field.iter_rows(named=True):
         of_field = (_of_field(resource, name, row) for name in TRAP_COUNTS)
-        found += filter(None, of_field)
-        found += _number_style(row)
-        found += _mixed(row)
-    return found + _foreign_keys(resource, by_field, rows)
+        traps += filter(None, of_field)
+        traps += _number_style(row)
+        traps += _mixed(row)
+    return traps + _foreign_keys(resource, by_field, rows)
 
 
 def _of_field(resource: str, name: str, row: Mapping[str, int]) -> Trap | None:
@@ -236,7 +236,7 @@ def _foreign_keys(resource: str, by_field: pl.DataFrame, rows: int) -> list[Trap
 
 def find_uncolumned(result: ResourceResult) -> list[Trap]:
     """Objects that stay one column, fields too many for columns, and fields that share a name."""
-    found = [_folded(name, keys) for name, keys in result.folded.items()]
+    uncolumned = [_folded(name, keys) for name, keys in result.folded.items()]
     if result.unlisted_fields:
         what = Sentence(
             "at least {fields} fields have no column: there are more than {most}",
@@ -244,14 +244,16 @@ def find_uncolumned(result: ResourceResult) -> list[Trap]:
             most=MAX_COLUMNS,
         )
         advice = Sentence("a mapping that names one reads it from the record all the same")
-        found.append(Trap("no column", None, result.unlisted_fields, what, advice))
-    return [*found, *_shared(result.shared_names)]
+        uncolumned.append(Trap("no column", None, result.unlisted_fields, what, advice))
+    return [*uncolumned, *_shared(result.shared_names)]
 
 
 def describe_uncolumned(result: ResourceResult) -> list[str]:
     """The same, a sentence each."""
-    found = find_uncolumned(result)
-    return [f"{f'{one.field}: ' if one.field else ''}{one.what}; {one.advice}" for one in found]
+    uncolumned = find_uncolumned(result)
+    return [
+        f"{f'{one.field}: ' if one.field else ''}{one.what}; {one.advice}" for one in uncolumned
+    ]
 
 
 def _folded(name: str, keys: int) -> Trap:

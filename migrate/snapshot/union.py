@@ -143,15 +143,15 @@ def open_to_plan(workspace: Workspace, name: str | None, base: str | None = None
 
     **Raises**: UsageError for a `base` that is none of this delta's; else like `open_snapshot` and `open_union`.
     """
-    found = open_snapshot(workspace, newest_whole(workspace) if name is None else name)
-    if found.manifest.since is not None:
-        return put_on_base(workspace, found, base)
+    snapshot = open_snapshot(workspace, newest_whole(workspace) if name is None else name)
+    if snapshot.manifest.since is not None:
+        return put_on_base(workspace, snapshot, base)
     if base is not None:
         raise UsageError(
-            f"snapshot {found.name} is whole and needs no base",
+            f"snapshot {snapshot.name} is whole and needs no base",
             hint="--base goes with a delta: name it with --snapshot",
         )
-    return found
+    return snapshot
 
 
 def open_union(
@@ -169,10 +169,10 @@ def open_union(
 
 def open_living(workspace: Workspace, name: str) -> Snapshot:
     """The snapshot `name` as what the source held when it was made: of a delta the union, less what is gone."""
-    found = open_snapshot(workspace, name)
-    if found.manifest.since is None:
-        return found
-    union = put_on_base(workspace, found, None)
+    snapshot = open_snapshot(workspace, name)
+    if snapshot.manifest.since is None:
+        return snapshot
+    union = put_on_base(workspace, snapshot, None)
     return replace(
         union, resources={name: _counted(living(one)) for name, one in union.resources.items()}
     )
@@ -314,9 +314,9 @@ def count_kept(base: SnapshotResource, hidden: pl.DataFrame) -> int:
 
 def _among(frame: pl.DataFrame, who: pl.DataFrame) -> Iterator[pl.DataFrame]:
     """The records of some identities, if there are any."""
-    found = frame.join(who, on=IDENTITY, how="semi", nulls_equal=True, maintain_order="left")
-    if found.height:
-        yield found
+    theirs = frame.join(who, on=IDENTITY, how="semi", nulls_equal=True, maintain_order="left")
+    if theirs.height:
+        yield theirs
 
 
 def _placed(frame: pl.DataFrame, position: int) -> pl.DataFrame:

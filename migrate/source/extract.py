@@ -187,25 +187,25 @@ def _extract_resource(resource: Resource, writer: SnapshotWriter, tools: _Tools)
     )
     begin_task(context)
     try:
-        found = _read(context, tools.request.since)
-        if found.comparison:
-            left_out = found.comparison.left_out
+        delivered = _read(context, tools.request.since)
+        if delivered.comparison:
+            left_out = delivered.comparison.left_out
         else:
-            left_out = found.reading.left_out
+            left_out = delivered.reading.left_out
         parts = write_parts(spool, left_out, writer.folder)
     finally:
         tools.progress.end(resource.name)
     states = None
-    if found.comparison:
-        states = write_states(found.comparison.states, spool.folder, writer.folder)
+    if delivered.comparison:
+        states = write_states(delivered.comparison.states, spool.folder, writer.folder)
     beside = [
-        *write_beside(spool, left_out, found.reading.vanished, writer.folder),
-        *write_doubles(spool, found.reading.survey.changed, writer.folder),
+        *write_beside(spool, left_out, delivered.reading.vanished, writer.folder),
+        *write_doubles(spool, delivered.reading.survey.changed, writer.folder),
     ]
     requests, seconds = tools.client.requests - requests_before, time.monotonic() - began
-    reading = _with_strangers(spool, found.reading, tools.request.only_source)
+    reading = _with_strangers(spool, delivered.reading, tools.request.only_source)
     result = describe(spool, reading, parts, requests, seconds)
-    result = replace(result, delta=found.counts)
+    result = replace(result, delta=delivered.counts)
     return SealedResource(result, parts.columns, parts.entries, states, beside)
 
 
@@ -282,7 +282,7 @@ def describe(
     spool: Spool, reading: ListReading, parts: WrittenParts, requests: int, seconds: float
 ) -> ResourceResult:
     """What the manifest says of a resource."""
-    found, entries = reading.survey, spool.entries()
+    survey_result, entries = reading.survey, spool.entries()
     damaged = count_damaged(spool, reading.left_out)
     unread = []
     for entry in entries:
@@ -297,11 +297,11 @@ def describe(
     return ResourceResult(
         # The later number is nearer to what was received.
         announced=seen.announced_end if seen.announced_end is not None else seen.announced_start,
-        received=found.received + reading.kept,
-        distinct=found.distinct + reading.kept,
-        duplicates=found.duplicates,
-        changed_duplicates=found.changed_duplicates,
-        without_id=found.without_id,
+        received=survey_result.received + reading.kept,
+        distinct=survey_result.distinct + reading.kept,
+        duplicates=survey_result.duplicates,
+        changed_duplicates=survey_result.changed_duplicates,
+        without_id=survey_result.without_id,
         unparsed=parts.unparsed,
         pages=len(entries),
         requests=requests,
@@ -312,7 +312,7 @@ def describe(
         reason_parts=write_sentence(reason),
         shared_names=parts.shared_names,
         folded=parts.folded,
-        undated_duplicates=found.undated_duplicates,
+        undated_duplicates=survey_result.undated_duplicates,
         unlisted_fields=parts.unlisted_fields,
         unread=unread,
         readings=seen.rounds + 1,

@@ -224,21 +224,21 @@ class PageFetcher:
             return self.store(Page(number, (), size.announced, None))
         failing = FailingRange(first, first + size.places, reason, size.announced, size.is_known)
         try:
-            found = self._bisect(number, failing)
+            pieces = self._bisect(number, failing)
         except NoAnswerFromError as error:
             stop = self.nothing_answers(error.place, error.reason, size.announced)
             self._nothing_answers = stop
             raise stop from None
-        return self._store_bisected(number, found)
+        return self._store_bisected(number, pieces)
 
     def _bisect(self, number: int, failing: FailingRange) -> Bisected:
         """The records of a range, read again where the list moved between its pieces."""
         for is_last_try in (False, False, True):
-            found = bisect_page(failing, self._ask_piece, self.wait_until_well)
-            if not found.has_moved or is_last_try:
-                return found
-            self._set_aside.append(self._store_bisected(number, found))
-            failing = replace(failing, announced=found.announced_records)
+            pieces = bisect_page(failing, self._ask_piece, self.wait_until_well)
+            if not pieces.has_moved or is_last_try:
+                return pieces
+            self._set_aside.append(self._store_bisected(number, pieces))
+            failing = replace(failing, announced=pieces.announced_records)
         raise AssertionError("the last try returns")
 
     def nothing_answers(self, place: int, reason: str, announced: int | None) -> NothingAnswers:

@@ -227,8 +227,8 @@ class SavedList:
     @property
     def totals(self) -> list[int]:
         """The different totals that answers announced."""
-        found = {answer.announced_records for answer in self.answers}
-        return sorted(total for total in found if total is not None)
+        announced = {answer.announced_records for answer in self.answers}
+        return sorted(total for total in announced if total is not None)
 
 
 def announced_by(saved: SavedList) -> int | None:

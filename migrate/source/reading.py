@@ -356,22 +356,22 @@ class _Reader:
         if not (strays.missing or strays.nameless or strays.newer):
             self._spool.keep_aside([])
             return replace(reading, left_out=reading.survey.left_out)
-        found = ask_alone(self._context, strays.missing, self._any_delivered())
-        kept = [*found.there, *found.unknown]
+        alone = ask_alone(self._context, strays.missing, self._any_delivered())
+        kept = [*alone.there, *alone.unknown]
         # A record without an id cannot be asked for, nor told from an older version of another one.
-        vanished = read_rows(self._spool, [stray.at for stray in (*found.gone, *strays.nameless)])
+        vanished = read_rows(self._spool, [stray.at for stray in (*alone.gone, *strays.nameless)])
         left_out = {page: list(rows) for page, rows in reading.survey.left_out.items()}
-        kept_rows = self._take_newer_bodies(found)
+        kept_rows = self._take_newer_bodies(alone)
         for stray, delivered in strays.newer:
             kept_rows.append(stray)
             left_out.setdefault(delivered.entry, []).append(delivered.row)
-        left_out |= keep_strays(self._spool, [*kept_rows, *found.unknown])
+        left_out |= keep_strays(self._spool, [*kept_rows, *alone.unknown])
         seen = reading.observation
         observation = replace(
             seen,
             distinct=seen.distinct + len(kept),
-            found_alone=len(found.there),
-            not_to_be_asked=len(found.unknown),
+            found_alone=len(alone.there),
+            not_to_be_asked=len(alone.unknown),
             vanished=vanished.height,
         )
         return replace(

@@ -79,15 +79,15 @@ def find_files(
             f"--from-files: there is no folder {folder}",
             hint="name the folder that holds the files",
         )
-    found: dict[str, list[Path]] = {resource.name: [] for resource in wanted}
+    files: dict[str, list[Path]] = {resource.name: [] for resource in wanted}
     strangers = []
     for path in sorted(p for p in folder.rglob("*") if p.is_file() and _is_data(p)):
         name = _resource_of(path.relative_to(folder)) or (named[0] if len(named) == 1 else None)
-        if name in found:
-            found[name].append(path)
+        if name in files:
+            files[name].append(path)
         elif name is None:
             strangers.append(path.relative_to(folder).as_posix())
-    if strangers or not any(found.values()):
+    if strangers or not any(files.values()):
         if strangers:
             trouble = f"it is not clear what is in {joined(strangers)}"
         else:
@@ -97,7 +97,7 @@ def find_files(
             hint=f"begin a file's or its folder's name with one of {', '.join(RESOURCES)}, or name "
             f"just one on the command line; files end in {', '.join(_KINDS)}, also with .gz or .zst",
         )
-    return found
+    return files
 
 
 def _is_data(path: Path) -> bool:
@@ -253,8 +253,8 @@ def _is_record(
 
 
 def _says_source(resource: Resource, text: bytes) -> bool:
-    found = pick_fields([text], resource.fields.source).row(0)
-    return any(value for value in found)
+    values = pick_fields([text], resource.fields.source).row(0)
+    return any(value for value in values)
 
 
 def _answer(value: SavedValue, name: str, members: Mapping[str, object]) -> _Piece:

@@ -131,10 +131,10 @@ def _moment_of(base: Snapshot) -> datetime:
 def _newest_full(workspace: Workspace, project_id: str) -> Snapshot | None:
     for name in reversed(workspace.names(workspace.snapshots)):
         if (workspace.snapshots / name / MANIFEST).is_file():
-            found = open_snapshot(workspace, name)
-            is_whole = found.manifest.since is None and found.manifest.only_source is None
-            if is_whole and found.manifest.project_id == project_id:
-                return found
+            snapshot = open_snapshot(workspace, name)
+            is_whole = snapshot.manifest.since is None and snapshot.manifest.only_source is None
+            if is_whole and snapshot.manifest.project_id == project_id:
+                return snapshot
     return None
 
 

@@ -250,8 +250,8 @@ class Budget:
                 if key is not None:
                     key.add(_key(saved, then))
             # An account is known by its keys only: who shares none of ours may well have another one.
-            held = _holds(state["account"], then)
-            accounts += held if any(key is not None for key in shared) else []
+            holds = _holds(state["account"], then)
+            accounts += holds if any(key is not None for key in shared) else []
         own = [hold for hold in self._account if hold.ticket != _OTHERS]
         self._account = deque(sorted([*own, *accounts], key=_until))
         self._account_held = _held(self._account)
@@ -348,13 +348,13 @@ def _held(holds: Iterable[_Hold]) -> int:
     return sum(hold.cost for hold in holds)
 
 
-def _free_at(holds: Iterable[_Hold], held: int, allowed: int, now: float) -> float:
+def _free_at(holds: Iterable[_Hold], points: int, allowed: int, now: float) -> float:
     """When at most `allowed` points are held; `holds` end in order."""
     free = now
     for hold in holds:
-        if held <= allowed:
+        if points <= allowed:
             break
-        held -= hold.cost
+        points -= hold.cost
         free = hold.until
     return free
 

@@ -55,19 +55,19 @@ class Buckets:
 
 
 def explain_difference(
-    difference: int, left: Buckets, held: pl.DataFrame, written: Written
+    difference: int, left: Buckets, target_rows: pl.DataFrame, written: Written
 ) -> Buckets:
     """`left` with the difference of the counts explained by what the target holds.
 
     **Shape**: `held` has one row per record of the target with its system columns, as text.
     """
-    there = set(held.get_column(MASTERID))
+    there = set(target_rows.get_column(MASTERID))
     later = written.later
     gone = written.masterids - there - written.gone - later.gone
     later_created, later_merged = len(later.made & there), len(later.gone - later.made - there)
-    merged = len(gone & absorbed_masterids(held))
+    merged = len(gone & absorbed_masterids(target_rows))
     lost = len(gone) - merged
-    foreign, updated, theirs = _count_foreign(held, written)
+    foreign, updated, theirs = _count_foreign(target_rows, written)
     rest = difference - foreign - theirs - later_created + later_merged + lost + merged
     earlier = _came_late(rest, there, written)
     return Buckets(
@@ -95,7 +95,7 @@ def _came_late(rest: int, there: set[str], written: Written) -> int:
     return max(-went, min(rest, came))
 
 
-def _count_foreign(held: pl.DataFrame, written: Written) -> tuple[int, int, int]:
+def _count_foreign(target_rows: pl.DataFrame, written: Written) -> tuple[int, int, int]:
     """Records that no acknowledged write of ours explains: made inside the run, and only modified inside it.
 
     Last those made inside it by another project's load: they are known, and nobody's whom one would have to look for.
@@ -105,9 +105,11 @@ def _count_foreign(held: pl.DataFrame, written: Written) -> tuple[int, int, int]
     # Without a first write there is no time that a record could be older than.
     if written.begun is None:
         return 0, 0, 0
-    times = [pl.col(n) if n in held.columns else pl.lit(None, pl.String).alias(n) for n in _TIMES]
+    times = [
+        pl.col(n) if n in target_rows.columns else pl.lit(None, pl.String).alias(n) for n in _TIMES
+    ]
     made = updated = theirs = 0
-    for masterid, created, *modified in held.select(MASTERID, *times).iter_rows():
+    for masterid, created, *modified in target_rows.select(MASTERID, *times).iter_rows():
         if masterid in written.ours:
             continue
         inside = any(_is_inside(moment, written.begun) for moment in modified)

@@ -163,18 +163,18 @@ def _pairs(expected: Expected, judged: pl.DataFrame, last: pl.DataFrame) -> pl.D
     return ours.join(theirs, on=KEY, how="inner")
 
 
-def held_keys(rules: DatasetRules, held: pl.DataFrame) -> pl.Series:
+def held_keys(rules: DatasetRules, target_rows: pl.DataFrame) -> pl.Series:
     """The key of each record of the target as one text, null where it has none."""
-    names = [name for name in rules.key if name in held.columns]
+    names = [name for name in rules.key if name in target_rows.columns]
     if len(names) < len(rules.key):
-        return pl.Series(KEY, [None] * held.height, dtype=pl.String)
+        return pl.Series(KEY, [None] * target_rows.height, dtype=pl.String)
     filled: list[pl.Expr] = [pl.when(pl.col(name) != "").then(name) for name in names]
     if len(names) > 1:
         kinds = [rules.columns[name].type for name in names]
         filled = [_as_member(*pair) for pair in zip(filled, kinds, strict=True)]
         whole = pl.concat_str(filled, separator=",")
         filled = [pl.concat_str([pl.lit("["), whole, pl.lit("]")])]
-    return held.select(filled[0].alias(KEY)).to_series()
+    return target_rows.select(filled[0].alias(KEY)).to_series()
 
 
 def _as_member(text: pl.Expr, kind: str) -> pl.Expr:
@@ -252,8 +252,8 @@ def rename(findings: pl.DataFrame, names: Mapping[str, str]) -> pl.DataFrame:
     """The findings with `names` for what was taken for a lost record, and for one that others have made."""
     lost = (pl.col("finding") == "missing") & (pl.col("name") == "lost")
     here = lost | ((pl.col("finding") == "extra") & (pl.col("name") == "foreign"))
-    told = pl.col("masterid").replace_strict(names, default=None, return_dtype=pl.String)
-    name = pl.when(here).then(pl.coalesce(told, "name")).otherwise("name")
+    renamed = pl.col("masterid").replace_strict(names, default=None, return_dtype=pl.String)
+    name = pl.when(here).then(pl.coalesce(renamed, "name")).otherwise("name")
     return findings.with_columns(name.alias("name"))
 
 
@@ -276,14 +276,14 @@ def _split_undecided(
     return absent.join(is_undecided.select(KEY), on=KEY, how="anti"), is_undecided.height
 
 
-def absorbed_masterids(held: pl.DataFrame) -> set[str]:
+def absorbed_masterids(target_rows: pl.DataFrame) -> set[str]:
     """The masterids that live on in another record."""
-    if ALL_MASTERIDS not in held.columns:
+    if ALL_MASTERIDS not in target_rows.columns:
         return set()
     # JSON, or a database's array, with or without the record's own id: ["a","b"], {a,b}
     every = pl.col(ALL_MASTERIDS)
     own = pl.col(MASTERID)
-    merged = held.filter(every.str.strip_chars('[]{}" ').fill_null("") != own, every != "")
+    merged = target_rows.filter(every.str.strip_chars('[]{}" ').fill_null("") != own, every != "")
     others = merged.select(own, every.str.extract_all("[0-9A-Za-z_-]+").alias("other"))
     absorbed = others.explode("other").filter(pl.col("other") != own).get_column("other")
     return set(absorbed.drop_nulls())
@@ -393,19 +393,23 @@ def _names(
     differing: pl.DataFrame, name: str, kind: str, bucket: Bucket, known: KnownRows
 ) -> pl.Series:
     """What kind of difference each is, by what the record held before and what went into it."""
-    told = differing.select(KEY, pl.col(f"t:{MASTERID}").alias(MASTERID), f"c:{name}", "found")
-    told = told.with_columns(pl.lit(None, pl.String).alias("before"))
+    differing_values = differing.select(
+        KEY, pl.col(f"t:{MASTERID}").alias(MASTERID), f"c:{name}", "found"
+    )
+    differing_values = differing_values.with_columns(pl.lit(None, pl.String).alias("before"))
     if known.before is not None and name in known.before.columns:
         before = known.before.unique(MASTERID, keep="last").select(
             MASTERID, pl.col(name).alias("before")
         )
-        told = told.drop("before").join(before, on=MASTERID, how="left", maintain_order="left")
+        differing_values = differing_values.drop("before").join(
+            before, on=MASTERID, how="left", maintain_order="left"
+        )
     losers = bucket.losers.group_by(KEY).agg(pl.col(f"c:{name}").drop_nulls().alias("lost"))
-    told = told.join(losers, on=KEY, how="left", maintain_order="left")
+    differing_values = differing_values.join(losers, on=KEY, how="left", maintain_order="left")
     names = [
         "protected" if (key, name) in known.protected
         else name_difference(kind, wanted, found, [one for one in (before, *(lost or ())) if one])
-        for key, wanted, found, before, lost in told.select(
+        for key, wanted, found, before, lost in differing_values.select(
             KEY, f"c:{name}", "found", "before", "lost"
         ).iter_rows()
     ]  # fmt: skip

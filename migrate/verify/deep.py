@@ -302,9 +302,9 @@ def _count(
     )
 
 
-def _keys_of(found: pl.LazyFrame | pl.DataFrame, finding: str) -> set[str]:
+def _keys_of(findings: pl.LazyFrame | pl.DataFrame, finding: str) -> set[str]:
     """The keys of the records with a finding."""
-    keys = found.lazy().filter(pl.col("finding") == finding).select(pl.col("key").unique())
+    keys = findings.lazy().filter(pl.col("finding") == finding).select(pl.col("key").unique())
     return set(keys.collect().get_column("key"))
 
 

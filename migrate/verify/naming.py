@@ -44,27 +44,27 @@ _RECIPES: Mapping[str, Callable[[str], str]] = {
 """What a recipe of the target makes of a text, by the plan's words for it: docs/plan.md."""
 
 
-def is_prepared(recipe: str, expected: str | None, found: str | None) -> bool:
+def is_prepared(recipe: str, expected: str | None, actual: str | None) -> bool:
     """Whether a recipe that the plan has recognised makes `found` of a value; of one that has no words here, never."""
     if recipe not in _RECIPES or expected is None:
         return False
-    return _RECIPES[recipe](expected) == (found or "")
+    return _RECIPES[recipe](expected) == (actual or "")
 
 
-def is_same(kind: str, expected: str | None, found: str | None) -> bool:
+def is_same(kind: str, expected: str | None, actual: str | None) -> bool:
     """True when `found` is how the target may show `expected` in a column of type `kind`."""
-    if expected is None or found is None or found == "":
-        return not expected and not found
-    if expected == found:
+    if expected is None or actual is None or actual == "":
+        return not expected and not actual
+    if expected == actual:
         return True
     if kind in {"integer", "float"}:
-        numbers = _number(expected), _number(found)
+        numbers = _number(expected), _number(actual)
         return numbers[0] is not None and numbers[0] == numbers[1]
     if kind in {"datetime", "date"}:
-        moments = _moment(expected), _moment(found)
+        moments = _moment(expected), _moment(actual)
         return moments[0] is not None and moments[0] == moments[1]
     # 0 and not None for an unknown word, or two unknown words would be the same.
-    return kind == "boolean" and _TRUTHS.get(expected.lower()) is _TRUTHS.get(found.lower(), 0)
+    return kind == "boolean" and _TRUTHS.get(expected.lower()) is _TRUTHS.get(actual.lower(), 0)
 
 
 def plain_form(kind: str, text: pl.Expr) -> pl.Expr:
@@ -91,29 +91,29 @@ def plain_form(kind: str, text: pl.Expr) -> pl.Expr:
 
 
 def name_difference(
-    kind: str, expected: str | None, found: str | None, earlier: Collection[str | None] = ()
+    kind: str, expected: str | None, actual: str | None, earlier: Collection[str | None] = ()
 ) -> str:
     """One word for a difference: stale, emptied, not_emptied, truncated, shifted_zone, spelling or altered.
 
     `earlier` are values that the record had before: what the target held, or what lost a collapse.
     """
-    if any(is_same(kind, old, found) for old in earlier):
+    if any(is_same(kind, old, actual) for old in earlier):
         return "stale"
-    if not found:
+    if not actual:
         return "emptied"
     if expected is None:
         return "not_emptied"
     if kind in {"text", "json"}:
-        return _name_text(expected, found)
-    if kind in {"datetime", "date"} and _is_shifted(expected, found):
+        return _name_text(expected, actual)
+    if kind in {"datetime", "date"} and _is_shifted(expected, actual):
         return "shifted_zone"
     return "altered"
 
 
-def _name_text(expected: str, found: str) -> str:
-    if expected.startswith(found):
+def _name_text(expected: str, actual: str) -> str:
+    if expected.startswith(actual):
         return "truncated"
-    if folded(expected) == folded(found):
+    if folded(expected) == folded(actual):
         return "spelling"
     return "altered"
 
@@ -124,9 +124,9 @@ def folded(text: str) -> str:
     return re.sub(r"\s+", "", unicodedata.normalize("NFC", text)).casefold()
 
 
-def _is_shifted(expected: str, found: str) -> bool:
+def _is_shifted(expected: str, actual: str) -> bool:
     """Whether two times are apart as clocks of two zones are: by quarters of an hour, up to 14 hours."""
-    moments = _moment(expected), _moment(found)
+    moments = _moment(expected), _moment(actual)
     if moments[0] is None or moments[1] is None:
         return False
     apart = abs(moments[0] - moments[1])

@@ -85,11 +85,11 @@ def follow(evaluator: Evaluator, record: Record) -> list[RowSteps]:
 
 def _row_steps(evaluator: Evaluator, row: Mapping[str, Any]) -> RowSteps:
     made = as_made(row, evaluator.columns)
-    found = []
+    columns = []
     for name in evaluator.rules.columns:
         if name in evaluator.unverifiable:
             doubt = f"not verifiable independently: {evaluator.unverifiable[name]}"
-            found.append(ColumnSteps(name, (), doubt))
+            columns.append(ColumnSteps(name, (), doubt))
             continue
         ways = [
             list(_told(way, [row[f"{name}/{lane}/{step}"] for step in range(len(way.steps))]))
@@ -98,13 +98,13 @@ def _row_steps(evaluator: Evaluator, row: Mapping[str, Any]) -> RowSteps:
         steps = list(chain.from_iterable(ways))
         rules = [text[1:] for _, text in steps if text is not None and text.startswith(NUL)]
         shown = tuple(step for step in steps if step[1] is None or not step[1].startswith(NUL))
-        found.append(
+        columns.append(
             _with_outcome(
                 ColumnSteps(name, shown, rules[0] if rules else None), made, row, evaluator.columns
             )
         )
-    is_told = [bool(one.steps or one.broken or one.sent != "nothing") for one in found]
-    return RowSteps(made, tuple(compress(found, is_told)))
+    is_told = [bool(one.steps or one.broken or one.sent != "nothing") for one in columns]
+    return RowSteps(made, tuple(compress(columns, is_told)))
 
 
 def _told(lane: Lane, texts: list[str | None]) -> Iterator[tuple[str, str | None]]:

@@ -28,13 +28,13 @@ def gather_known(workspace: Workspace, base: str, shares: Shares, now: datetime)
     `shares` are taken where no delta on the same base tells how much changes.
     """
     chain = open_chain(workspace, base)
-    found = chain[0]
+    newest = chain[0]
     whole = chain[-1]
     read = {
-        name: replace(resource.result, distinct=_living_rows(found, name))
+        name: replace(resource.result, distinct=_living_rows(newest, name))
         for name, resource in whole.resources.items()
     }
-    changes, spans = _changes_before(workspace, found, now) or (
+    changes, spans = _changes_before(workspace, newest, now) or (
         # What is gone makes no request: there is no delete.
         {name: sum(shares.of(result.distinct)[:2]) for name, result in read.items()},
         f"if {shares.changed + shares.new:.1%} are new or changed",

@@ -188,7 +188,7 @@ def expected_batches(known: CutoverHistory) -> dict[str, int]:
     return batches
 
 
-def load_steps(batches: Mapping[str, int], project: Project, told: str) -> list[Step]:
+def load_steps(batches: Mapping[str, int], project: Project, reason: str) -> list[Step]:
     """Sending at the target's documented limits, one dataset after another, simulated request by request."""
     keys = max(1, len(project.secrets.octolis))
     ends = {
@@ -204,7 +204,7 @@ def load_steps(batches: Mapping[str, int], project: Project, told: str) -> list[
                 "load",
                 name,
                 end_s - before,
-                f"{number:,} request{'' if number == 1 else 's'}, {told}",
+                f"{number:,} request{'' if number == 1 else 's'}, {reason}",
             )
         )
         before = end_s
