@@ -14,6 +14,8 @@ from migrate.sentence import Sentence, StoredSentence, one_after_other
 FORMAT = 1
 """Raised whenever the meaning of a plan's files changes; a plan of another format is stale."""
 
+Minutes = Annotated[float, Field(ge=0, le=1e9)]
+"""From the load's start. At most some 1,900 years, whose end a clock can still show."""
 
 SCOPE_FOLDER = "scope"
 """The folder of a plan that says what of the snapshot it is, where it is not all; no dataset may have this name."""
@@ -370,8 +372,8 @@ class Stretch(_Part):
     dataset: str
     requests: int
     points: int
-    starts: dict[int, float]
-    ends: dict[int, float]
+    starts: dict[int, Minutes]
+    ends: dict[int, Minutes]
 
 
 class Forecast(_Part):
@@ -382,7 +384,7 @@ class Forecast(_Part):
 
     requests: int
     points: int
-    minutes_by_keys: dict[int, float]
+    minutes_by_keys: dict[int, Minutes]
     account_share: float = 1.0
     timeline: tuple[Stretch, ...] = ()
 

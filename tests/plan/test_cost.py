@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+from pydantic import ValidationError
+
 from migrate.plan.cost import forecast_cost, minutes_of
+from migrate.plan.document import Forecast
 
 
 def test_batches_cost_ten_points_and_counts_one(bench) -> None:
@@ -28,3 +32,10 @@ def test_a_faster_sandbox_changes_no_forecast(bench) -> None:
     assert forecast_cost({"a": 4_000}, bench.project).minutes_by_keys == before
     bench.set("octolis", account_share=0.5)
     assert forecast_cost({"a": 4_000}, bench.project).minutes_by_keys[2] > before[2] * 1.5
+
+
+@pytest.mark.parametrize("minutes", [-1, 1e308, float("inf"), float("nan")])
+def test_a_plan_with_a_time_that_no_clock_shows_is_none(minutes: float) -> None:
+    """Pages and the terminal show when a load would end, so a file that says such a time was tampered with."""
+    with pytest.raises(ValidationError):
+        Forecast(requests=1, points=1, minutes_by_keys={1: minutes})
