@@ -348,6 +348,61 @@ def test_sizes_at_their_bounds_are_read() -> None:
         parse_sql(f"TRY_CAST(id AS {name})")
 
 
+COMPARISONS = ["=", "<>", "!=", "<", "<=", ">", ">="]
+
+
+@pytest.mark.parametrize("first", COMPARISONS)
+@pytest.mark.parametrize("second", COMPARISONS)
+def test_comparisons_in_a_row_want_brackets(first: str, second: str) -> None:
+    """Comparison operators have one precedence and do not associate (PostgreSQL 15, 4.1.6)."""
+    for around in ("{}", "NOT {}", "{} IS TRUE", "a = b AND {}", "CASE WHEN {} THEN 1 END", "({})"):
+        with pytest.raises(SqlRefused, match="two comparisons in a row"):
+            parse_sql(around.format(f"a {first} b {second} c"))
+        parse_sql(around.format(f"(a {first} b) {second} (b {second} c)"))
+        parse_sql(around.format(f"(a {first} b) {second} TRUE"))
+
+
+@pytest.mark.parametrize(
+    "first", ["BETWEEN 'a' AND b", "LIKE 'a'", "ILIKE 'a' ESCAPE '!'", "IN ('a')"]
+)
+@pytest.mark.parametrize("second", ["BETWEEN TRUE AND FALSE", "IN (TRUE)", "NOT IN (TRUE)"])
+def test_ranges_in_a_row_want_brackets(first: str, second: str) -> None:
+    """BETWEEN, IN and LIKE are of one precedence, too."""
+    with pytest.raises(SqlRefused, match="two comparisons in a row"):
+        parse_sql(f"a {first} {second}")
+    parse_sql(f"(a {first}) {second}")
+
+
+@pytest.mark.parametrize(
+    ("bare", "bracketed"),
+    [
+        # 4.1.6, from the highest: + - … others, BETWEEN IN LIKE, comparisons, IS, NOT, AND, OR
+        ("a = 'b' IS TRUE", "(a = 'b') IS TRUE"),
+        ("a = 'b' IS NULL", "(a = 'b') IS NULL"),
+        ("a IS NULL = TRUE", "(a IS NULL) = TRUE"),
+        ("TRUE = a IN ('b')", "TRUE = (a IN ('b'))"),
+        ("TRUE <> a NOT IN ('b')", "TRUE <> (a NOT IN ('b'))"),
+        ("TRUE = a BETWEEN 'a' AND 'b'", "TRUE = (a BETWEEN 'a' AND 'b')"),
+        ("a LIKE 'b' = TRUE", "(a LIKE 'b') = TRUE"),
+        ("a NOT LIKE 'b' = TRUE", "(a NOT LIKE 'b') = TRUE"),
+        ("a IN ('b') IS NOT TRUE", "(a IN ('b')) IS NOT TRUE"),
+        ("NOT a = 'b'", "NOT (a = 'b')"),
+        ("NOT a IN ('b') = TRUE", "NOT ((a IN ('b')) = TRUE)"),
+        ("NOT a = 'b' IS NULL", "NOT ((a = 'b') IS NULL)"),
+        ("TRUE IS DISTINCT FROM a = 'b'", "TRUE IS DISTINCT FROM (a = 'b')"),
+        ("a = 'b' IS DISTINCT FROM TRUE", "(a = 'b') IS DISTINCT FROM TRUE"),
+        # where the page says that it is more than PostgreSQL
+        ("a NOT LIKE 'b' IN (TRUE)", "(a NOT LIKE 'b') IN (TRUE)"),
+        ("a IS DISTINCT FROM b IS NULL", "(a IS DISTINCT FROM b) IS NULL"),
+        ("a || 'b' = 'c' || b", "(a || 'b') = ('c' || b)"),
+        ("a = 'b' AND b = 'c' OR a = b", "((a = 'b') AND (b = 'c')) OR (a = b)"),
+    ],
+)
+def test_tests_bind_by_the_table_of_precedence(bare: str, bracketed: str) -> None:
+    """What stands without brackets is read as with those that PostgreSQL's table puts there."""
+    assert parse_sql(bare) == parse_sql(bracketed)
+
+
 VALUES_OF_THE_DATABASE = [
     "CURRENT_CATALOG", "CURRENT_DATE", "CURRENT_ROLE", "CURRENT_SCHEMA", "CURRENT_TIME", "CURRENT_TIMESTAMP",
     "CURRENT_USER", "LOCALTIME", "LOCALTIMESTAMP", "SESSION_USER", "USER",

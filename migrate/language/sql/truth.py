@@ -13,6 +13,8 @@ from migrate.language.sql.tree import NOTHING, Node, like_parts
 _COMPARISONS: Mapping[type[Found], str] = {
     exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">=",
 }  # fmt: skip
+_RANGES = (exp.Between, exp.In, exp.Like, exp.ILike, exp.Escape)
+_CHAINED = "two comparisons in a row; put one of them in brackets, as in (a = b) = c"
 
 
 def _all_of(reader: TreeReader, op: str, kind: type[Found], found: Found) -> Node:
@@ -41,7 +43,15 @@ def _same(reader: TreeReader, found: Found, *, negated: bool) -> Node:
     return Node("not", "boolean", (same,)) if negated else same
 
 
+def _refuse_chain(reader: TreeReader, found: Found, family: tuple[type[Found], ...]) -> None:
+    """PostgreSQL 15, 4.1.6: operators of one precedence that do not associate, as `a = b = c`, are an error there."""
+    for part in (found.this, found.args.get("expression"), found.args.get("high")):
+        if isinstance(part, family):
+            raise reader.refused(found, _CHAINED)
+
+
 def _compared(reader: TreeReader, found: Found) -> Node:
+    _refuse_chain(reader, found, tuple(_COMPARISONS))
     left, right = reader.alike(found, [found.this, found.args.get("expression")])
     return Node("compare", "boolean", (left, right), (_COMPARISONS[type(found)],))
 
@@ -51,6 +61,7 @@ def _in(reader: TreeReader, found: exp.In) -> Node:
         raise reader.refused(found, "SELECT is not allowed: an expression reads its own row only")
     if not found.expressions:
         raise reader.refused(found, "IN wants one value or more in its brackets")
+    _refuse_chain(reader, found, _RANGES)
     wanted, *choices = reader.alike(found, [found.this, *found.expressions])
     # Comparisons joined by OR: so a NULL among the choices makes it unknown, as SQL has it, in both engines.
     tests = tuple(Node("compare", "boolean", (wanted, choice), ("=",)) for choice in choices)
@@ -59,6 +70,7 @@ def _in(reader: TreeReader, found: exp.In) -> Node:
 
 def _between(reader: TreeReader, found: exp.Between) -> Node:
     reader.only(found, ("low", "high"))
+    _refuse_chain(reader, found, _RANGES)
     value, low, high = reader.alike(found, [found.this, found.args["low"], found.args["high"]])
     over = Node("compare", "boolean", (value, low), (">=",))
     return Node("and", "boolean", (over, Node("compare", "boolean", (value, high), ("<=",))))
@@ -74,6 +86,7 @@ def _escape(reader: TreeReader, found: exp.Escape) -> Node:
 
 
 def _like(reader: TreeReader, found: Found, escape: str | None) -> Node:
+    _refuse_chain(reader, found, _RANGES)
     pattern = reader.text_constant(found.args["expression"], found)
     ignores_case = isinstance(found, exp.ILike)
     parts = like_parts(pattern, escape or "\\")
