@@ -131,9 +131,11 @@ def identify_page(number: int, items: Sequence[bytes], fields: IdentityFields) -
     plain = _plain_identities(items, fields)
     if plain is not None:
         return Identified([number] * rows, *plain, list(items))
-    columns = RecordFields(items, frozenset(fields.id) | frozenset(fields.source))
-    sources = [columns.value_list(name) for name in fields.source if name in columns.columns]
-    ids = [_identities(columns, name) for name in fields.id if name in columns.columns]
+    record_fields = RecordFields(items, frozenset(fields.id) | frozenset(fields.source))
+    sources = [
+        record_fields.value_list(name) for name in fields.source if name in record_fields.columns
+    ]
+    ids = [_identities(record_fields, name) for name in fields.id if name in record_fields.columns]
     return Identified(
         [number] * rows, _first_filled(sources, rows), _first_filled(ids, rows), list(items)
     )
@@ -153,20 +155,24 @@ def add_fields(records: Identified, chosen: ChosenColumns | None = None) -> Pars
     """The records with those of their fields that have a column; `chosen` learns which."""
     chosen = ChosenColumns() if chosen is None else chosen
     own = {series.name: series for series in records.series()}
-    found = RecordFields(records.items)
+    record_fields = RecordFields(records.items)
     # Where there are too many, those that most records have come first.
-    most_first = sorted(found.columns, key=lambda name: found.columns[name].rows is not None)
-    is_crowded = len(found.columns) > MAX_COLUMNS
-    names = chosen.choose(most_first if is_crowded else found.columns, found.folded)
-    frame = pl.DataFrame(own | found.values(names))
-    return ParsedRecords(frame, found.unparsed, frozenset(found.shared))
+    most_first = sorted(
+        record_fields.columns, key=lambda name: record_fields.columns[name].rows is not None
+    )
+    is_crowded = len(record_fields.columns) > MAX_COLUMNS
+    names = chosen.choose(most_first if is_crowded else record_fields.columns, record_fields.folded)
+    frame = pl.DataFrame(own | record_fields.values(names))
+    return ParsedRecords(frame, record_fields.unparsed, frozenset(record_fields.shared))
 
 
 def pick_fields(items: Sequence[bytes], names: Sequence[str]) -> pl.DataFrame:
     """These fields of records, as text; null throughout where no record has one."""
-    columns = RecordFields(items, frozenset(names))
+    record_fields = RecordFields(items, frozenset(names))
     nothing: list[str | None] = [None] * len(items)
-    values = {n: columns.value_list(n) if n in columns.columns else nothing for n in names}
+    values = {
+        n: record_fields.value_list(n) if n in record_fields.columns else nothing for n in names
+    }
     return pl.DataFrame(values, schema=dict.fromkeys(names, pl.String))
 
 

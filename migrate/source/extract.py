@@ -282,7 +282,7 @@ def describe(
     spool: Spool, reading: ListReading, parts: WrittenParts, requests: int, seconds: float
 ) -> ResourceResult:
     """What the manifest says of a resource."""
-    survey_result, entries = reading.survey, spool.entries()
+    duplicates, entries = reading.survey, spool.entries()
     damaged = count_damaged(spool, reading.left_out)
     unread = []
     for entry in entries:
@@ -297,11 +297,11 @@ def describe(
     return ResourceResult(
         # The later number is nearer to what was received.
         announced=seen.announced_end if seen.announced_end is not None else seen.announced_start,
-        received=survey_result.received + reading.kept,
-        distinct=survey_result.distinct + reading.kept,
-        duplicates=survey_result.duplicates,
-        changed_duplicates=survey_result.changed_duplicates,
-        without_id=survey_result.without_id,
+        received=duplicates.received + reading.kept,
+        distinct=duplicates.distinct + reading.kept,
+        duplicates=duplicates.duplicates,
+        changed_duplicates=duplicates.changed_duplicates,
+        without_id=duplicates.without_id,
         unparsed=parts.unparsed,
         pages=len(entries),
         requests=requests,
@@ -312,7 +312,7 @@ def describe(
         reason_parts=write_sentence(reason),
         shared_names=parts.shared_names,
         folded=parts.folded,
-        undated_duplicates=survey_result.undated_duplicates,
+        undated_duplicates=duplicates.undated_duplicates,
         unlisted_fields=parts.unlisted_fields,
         unread=unread,
         readings=seen.rounds + 1,
