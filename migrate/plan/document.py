@@ -390,10 +390,13 @@ class Forecast(_Part):
 
 
 class GateFinding(_Part):
-    """A gate of the project file and how this plan stands to it; `not set` where it has no limit."""
+    """A gate of the project file and how this plan stands to it; `not set` where it has no limit.
+
+    `not judged` where what it would be held against cannot be known; the text says why.
+    """
 
     gate: str
-    verdict: Literal["ok", "broken", "not set"]
+    verdict: Literal["ok", "broken", "not judged", "not set"]
     text: StoredSentence
 
 

@@ -49,7 +49,7 @@ def judge_gates(
         _finding("max_missing", _missing(datasets, gates)),
         _finding("max_merges", _merged(datasets, gates)),
         _finding("max_loss", _lost(datasets, gates), is_set=bool(gates.max_loss)),
-        _finding("max_unequal", _unequal(totals, gates)),
+        _judge_unequal(totals, gates),
         _finding("require_proven", _unproven(verdicts), is_set=gates.require_proven),
     )
 
@@ -143,6 +143,17 @@ def _by_kind(losses: Mapping[str, int], only: Sequence[str]) -> Iterator[tuple[s
 
 
 _GROUPS_TOLD = 3
+
+
+def _judge_unequal(totals: Mapping[str, Table], gates: Gates) -> GateFinding:
+    """`max_unequal`; not judged where nothing is known to be lacking and not all of it can be known."""
+    finding = _finding("max_unequal", _unequal(totals, gates))
+    doubts: list[Sentence] = []
+    for name, table in totals.items():
+        doubts += [Sentence("{dataset}: {doubt}", dataset=name, doubt=d) for d in table.doubts]
+    if finding.verdict == "broken" or not doubts:
+        return finding
+    return GateFinding(gate=finding.gate, verdict="not judged", text=one_after_other(doubts))
 
 
 def _unequal(totals: Mapping[str, Table], gates: Gates) -> Iterable[Sentence]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 from hypothesis import given
@@ -65,6 +66,17 @@ def test_all_say_the_same(table: Table) -> None:
     [gate] = [f for f in judge_gates({}, {}, Gates(), {"orders": table}) if f.gate == "max_unequal"]
     is_money = any(group.lacking.amount for group in table.groups)
     assert (gate.verdict == "broken") == is_money
+
+
+@given(tables(), tables())
+def test_a_gate_does_not_keep_what_nobody_can_know(doubted: Table, known: Table) -> None:
+    """Of totals with a doubt the gate says that it has not judged them, unless money is lacking elsewhere."""
+    doubted = replace(doubted, doubts=("no column is known",))
+    tables = {"orders": doubted, "subscriptions": known}
+    [gate] = [f for f in judge_gates({}, {}, Gates(), tables) if f.gate == "max_unequal"]
+    lacks_money = any(group.lacking.amount for group in known.groups)
+    assert gate.verdict == ("broken" if lacks_money else "not judged")
+    assert ("no column is known" in str(gate.text)) == (not lacks_money)
 
 
 @given(tables())
