@@ -17,15 +17,12 @@ from migrate.errors import Damaged, MigrateError
 from migrate.mapping.fields import fields_behind
 from migrate.mapping.files import read_mappings
 from migrate.mapping.model import parts_of
-from migrate.privacy.own import REHEARSAL, is_rehearsal, own_files
+from migrate.privacy.own import REHEARSAL, TEMPORARY, is_rehearsal, own_files
 from migrate.privacy.person import Frames
 from migrate.snapshot.corrections import STORE
 from migrate.snapshot.layout import BEGUN, LOCK
 from migrate.source.resources import PROFILES
 from migrate.workspace import Workspace, replacing
-
-_HALF_WRITTEN = re.compile(r"\..{1,250}\.(\d+)\.tmp")
-"""Of `replacing` and of parts: the name that a file is to have, and the process that writes it."""
 
 
 def is_bare(folder: Path) -> bool:
@@ -127,7 +124,7 @@ def remove_half_written(workspace: Workspace) -> None:
     Nobody reads it any more, and rows in a file that is not whole cannot be searched for a person.
     """
     for file in all_files(workspace):
-        half_written = _HALF_WRITTEN.fullmatch(file.name)
+        half_written = re.fullmatch(TEMPORARY, file.name)
         if half_written and not _is_running(int(half_written[1])):
             file.unlink(missing_ok=True)
 

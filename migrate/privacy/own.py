@@ -35,7 +35,8 @@ _UNDO_LISTS = "created|changed-since|merged|unreadable|foreign|partly|refused"
 REHEARSAL = "rehearsal"
 _MARK = ".of-migrate"
 _RESOURCE = "|".join(RESOURCE_NAMES)
-_TEMPORARY = r"\..{1,250}\.\d+\.tmp"
+TEMPORARY = r"\..{1,250}\.(\d+)\.tmp"
+"""The name that a file is to have, and the number of the process that writes it."""
 _OWN = re.compile(
     "|".join(
         (
@@ -54,7 +55,7 @@ _OWN = re.compile(
             rf"undo/undo-{_NAME}/[^/]+/[^/]+\.parquet",
             rf"{REHEARSAL}/.+",
             r"salt|corrections\.parquet|\.erasing-[0-9a-f]+\.json",
-            rf"([^/]+/)*{_TEMPORARY}",
+            rf"([^/]+/)*{TEMPORARY}",
         )
     )
 )
@@ -69,7 +70,7 @@ _KEPT = re.compile(
 
 def is_kept(name: str) -> bool:
     """Whether a purge keeps a file: it holds counts, verdicts, hashes or rules, and no personal value by itself."""
-    return _KEPT.fullmatch(name) is not None and not re.fullmatch(_TEMPORARY, Path(name).name)
+    return _KEPT.fullmatch(name) is not None and not re.fullmatch(TEMPORARY, Path(name).name)
 
 
 def is_own(name: str, known: Collection[str] = ()) -> bool:
