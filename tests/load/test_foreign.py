@@ -165,9 +165,8 @@ def test_other_projects_that_load_at_the_same_time(half_loaded, run):
     assert dict(run(client, plan, options=options).foreign) == {}
 
 
-def test_a_writer_while_the_load_runs(ready, run):
-    """Between two batches somebody edits a record that is yet to be sent: the load stops before it is overwritten."""
-    client, plan = ready
+def edit_after_the_first_batch(client):
+    """Has somebody edit a record that is yet to be sent, between two batches; the bodies that are sent."""
     calls = []
     upsert = client.upsert_batch
 
@@ -181,6 +180,13 @@ def test_a_writer_while_the_load_runs(ready, run):
 
     client.upsert_batch = upsert_batch
     client.settings = client.settings.model_copy(update={"concurrency": 1})
+    return calls
+
+
+def test_a_writer_while_the_load_runs(ready, run):
+    """Between two batches somebody edits a record that is yet to be sent: the load stops before it is overwritten."""
+    client, plan = ready
+    calls = edit_after_the_first_batch(client)
     options = dataclasses.replace(QUICK, count_every=1)
     with pytest.raises(GateError, match="1 planned record changed by others"):
         run(client, plan, options=options)
@@ -190,18 +196,8 @@ def test_a_writer_while_the_load_runs(ready, run):
 def test_what_stopped_a_load_is_remembered(ready, run, workspace):
     """However long ago it was seen: the same load again stops before it writes over it, until the limit lets it."""
     client, plan = ready
-    calls, upsert = [], client.upsert_batch
-
-    def upsert_batch(dataset_id, body):
-        answer = upsert(dataset_id, body)
-        calls.append(body)
-        if len(calls) == 1:
-            put_by(upsert, contact_key="shop:29", firstname="Edited")
-        time.sleep(0.1)
-        return answer
-
-    client.upsert_batch = upsert_batch
-    client.settings = client.settings.model_copy(update={"concurrency": 1})
+    upsert = client.upsert_batch
+    edit_after_the_first_batch(client)
     with pytest.raises(GateError, match="1 planned record changed by others"):
         run(client, plan, options=dataclasses.replace(QUICK, count_every=1))
     client.upsert_batch = upsert
